@@ -1,0 +1,88 @@
+//! The boundary between graphs and hardware: what a device says of itself, and what it does.
+
+use crate::{Error, Graph, Op, Precision, Tensor, Weights};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Whether an adapter is the hardware that it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdapterClass {
+    /// The hardware itself.
+    Hardware,
+    /// A program on the CPU that imitates it (lavapipe, SwiftShader, WARP).
+    Software,
+}
+
+/// What an opened device says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The device kind: `cpu`, `webgpu`.
+    pub device: String,
+    /// The adapter's own name: the CPU's model, the GPU's name.
+    pub adapter: String,
+    /// The driver and its version; what a result depends on below us.
+    pub driver: String,
+    /// Whether the adapter is the hardware.
+    pub class: AdapterClass,
+    /// Limits and sizes by the adapter's own names, in its own units.
+    pub limits: BTreeMap<String, u64>,
+    /// Capabilities by the adapter's own names, in order.
+    pub features: Vec<String>,
+}
+
+/// One source text that a prepared graph runs: its digest is part of the fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The file's name below `kernels/src`.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// The device time of one node in one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpTime {
+    /// Op name, and the weight it uses where it uses one.
+    pub name: String,
+    /// Time on the device.
+    pub time_ns: u64,
+}
+
+/// What one run took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// From the inputs in host memory to the outputs in host memory.
+    pub whole: Duration,
+    /// Device time per node, where the device can tell; empty where it cannot.
+    pub ops: Vec<OpTime>,
+}
+
+/// Hardware (or its imitation) that can run graphs.
+pub trait Device {
+    /// Who this is. Known once the device is open; never a guess.
+    fn identity(&self) -> &Identity;
+
+    /// Whether one op can be computed here in this precision; the error says what is lacking.
+    fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error>;
+
+    /// Compiles `graph` and places its weights, so that only inputs move afterwards.
+    fn prepare(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Box<dyn Program>, Error>;
+}
+
+/// A graph with its weights, ready to run on one device.
+pub trait Program {
+    /// Runs once. `inputs` are in the order of [`Graph::inputs`]; the result is in the order of
+    /// [`Graph::outputs`], floats as f32 whatever the precision.
+    /// The output tensors belong to the program and are overwritten by the next run.
+    fn run(&mut self, inputs: &[Tensor]) -> Result<(&[Tensor], Duration), Error>;
+
+    /// Runs once with a timestamp around every node; slower. Empty times where the device cannot.
+    fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error>;
+}

@@ -1,0 +1,26 @@
+//! Tensors, the graph of a model, its cost, its reference in f64, and the devices that run it.
+//!
+//! A model is a [`Graph`] made with a [`Builder`] for one [`Binding`] of its symbolic sizes.
+//! A [`Device`] prepares a graph with its [`Weights`] and gives a [`Program`] that runs.
+//! Cases, marks and records are not here: they are the `proofmark` crate, which this one does not know.
+
+mod clock;
+#[cfg(feature = "cpu")]
+pub mod cpu;
+mod device;
+mod error;
+mod graph;
+mod ops;
+mod reference;
+mod tensor;
+mod weights;
+#[cfg(feature = "webgpu")]
+pub mod webgpu;
+
+pub use device::{AdapterClass, Device, Identity, OpTime, Program, Source, Timing};
+pub use error::Error;
+pub use graph::{BATCH, Binding, Builder, Graph, Node, SEQUENCE, Size, Symbol, Value};
+pub use ops::{Activation, Array, BinaryOp, Cost, Op, Reduction, UnaryOp};
+pub use reference::{evaluate, evaluate_all};
+pub use tensor::{Data, Kind, Precision, Tensor, TensorType};
+pub use weights::Weights;
