@@ -1,0 +1,237 @@
+//! Records: what one run of one case left behind, and what one probe found. One JSON object per line.
+//!
+//! How they are written and read is in `journal`; what is done with them is the `proofmark-lab` crate.
+
+use crate::case::CaseId;
+use crate::finding::Finding;
+use crate::fingerprint::Fingerprint;
+use crate::mark::Mark;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version of the format below. A reader refuses a newer one.
+pub const FORMAT: u32 = 1;
+
+/// One line of a record file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "lines are handled one at a time")]
+pub enum Line {
+    /// A case ran, or was skipped.
+    Result(Record),
+    /// An endpoint was probed.
+    Probe(Probe),
+}
+
+/// Why a case was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// To check its outputs.
+    Test,
+    /// To check its outputs and then to time it.
+    Measure,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All outputs are within their tolerance.
+    Passed,
+    /// An output is wrong, or the device said no.
+    Failed,
+    /// Killed at its timeout.
+    TimedOut,
+    /// The process ended without an answer.
+    Crashed,
+    /// Not run; the message says why.
+    Skipped,
+}
+
+impl Outcome {
+    /// The outcome as it stands in records and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed-out",
+            Self::Crashed => "crashed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// The opened device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceFacts {
+    /// What its numbers prove.
+    pub mark: Mark,
+    /// The adapter's own name.
+    pub adapter: String,
+    /// The driver and its version.
+    pub driver: String,
+}
+
+/// The raw samples of the measured phase: `latency_ns[i]` is the mean over `iterations[i]` runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Samples {
+    /// Latency of one run, in nanoseconds, per sample.
+    pub latency_ns: Vec<f64>,
+    /// Runs per sample.
+    pub iterations: Vec<u64>,
+}
+
+/// What is known of a run besides its samples. Absent values were not measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metrics {
+    /// Opening the device and reading the weights.
+    pub load_ns: Option<u64>,
+    /// Preparing the graph: packing, compiling, uploading.
+    pub compile_ns: Option<u64>,
+    /// The first run after that.
+    pub first_run_ns: Option<u64>,
+    /// The largest resident set of the process, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// Examples that one run processes: the batch.
+    pub items_per_run: Option<u64>,
+    /// Floating-point operations of one run.
+    pub operations_per_run: Option<u64>,
+    /// Bytes that one run must at least move.
+    pub bytes_per_run: Option<u64>,
+}
+
+/// Device time of one op in one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpTime {
+    /// The op, and the weight it uses where it uses one.
+    pub name: String,
+    /// Time on the device, in nanoseconds.
+    pub time_ns: u64,
+}
+
+/// One output compared with its reference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputCheck {
+    /// The output's name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The largest error, relative to the largest magnitude of the reference; null if not finite.
+    pub error: Option<f64>,
+    /// The largest error that passes, in the same unit.
+    pub tolerance: f64,
+    /// Rounded summary and digest, as it is snapshotted.
+    pub summary: String,
+}
+
+impl OutputCheck {
+    /// Whether the output is right. An error that is not a number is not.
+    pub fn passes(&self) -> bool {
+        self.error.is_some_and(|error| error <= self.tolerance)
+    }
+}
+
+/// Where a run took place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// A key of the machine that does not change between boots.
+    pub machine: String,
+    /// Operating system and architecture: `linux-x86_64`.
+    pub platform: String,
+    /// The processor's model name.
+    pub cpu: String,
+    /// Logical processors that the process may use.
+    pub threads: usize,
+    /// Memory of the machine in bytes.
+    pub memory_bytes: u64,
+    /// `rustc -V` of the suite.
+    pub rustc: String,
+    /// Optimisation of the suite: `release`, `debug`.
+    pub profile: String,
+    /// The commit of the workspace, with `-dirty` if files differ; empty outside git.
+    pub commit: String,
+}
+
+/// What one run of one case left behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// Unique among all records.
+    pub id: String,
+    /// The invocation that this run belongs to; runs of one process share it.
+    pub run: String,
+    /// When the run ended.
+    pub recorded_at: Timestamp,
+    /// The suite's name.
+    pub suite: String,
+    /// The case.
+    pub case: CaseId,
+    /// Why it was run.
+    pub purpose: Purpose,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What its numbers prove; null only for a run that opened no device and so has no numbers.
+    pub mark: Option<Mark>,
+    /// The opened device, if one was opened.
+    pub device: Option<DeviceFacts>,
+    /// Why it did not pass.
+    pub message: Option<String>,
+    /// Raw samples; empty unless it was measured.
+    pub samples: Samples,
+    /// Everything else that was measured.
+    pub metrics: Metrics,
+    /// Device time per op, where the device can tell.
+    pub op_times: Vec<OpTime>,
+    /// The outputs against their references.
+    pub outputs: Vec<OutputCheck>,
+    /// Where it ran.
+    pub environment: Environment,
+    /// What it depends on.
+    pub fingerprint: Fingerprint,
+}
+
+impl Record {
+    /// Whether it holds numbers without a mark, which no record may; the fault, if so.
+    pub fn fault(&self) -> Option<String> {
+        let numbers = !self.samples.latency_ns.is_empty()
+            || !self.outputs.is_empty()
+            || !self.op_times.is_empty()
+            || self.metrics != Metrics::default();
+        if self.format > FORMAT {
+            return Some(format!(
+                "is of format {}, this version reads up to {FORMAT}: use a newer Proofmark",
+                self.format
+            ));
+        }
+        if self.mark != self.device.as_ref().map(|device| device.mark) {
+            return Some("has a mark that is not the one of its device".into());
+        }
+        if self.mark.is_none() && (numbers || self.outcome == Outcome::Passed) {
+            return Some("has numbers or a pass, but no mark".into());
+        }
+        if self.samples.latency_ns.len() != self.samples.iterations.len() {
+            return Some("has samples and iterations of different lengths".into());
+        }
+        None
+    }
+}
+
+/// What one probe of one endpoint found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// Unique among all lines.
+    pub id: String,
+    /// When it was probed.
+    pub recorded_at: Timestamp,
+    /// The suite that probed.
+    pub suite: String,
+    /// The machine.
+    pub machine: String,
+    /// What was found.
+    pub finding: Finding,
+}
