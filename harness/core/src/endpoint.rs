@@ -46,7 +46,9 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, String> {
         let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if text.is_empty() || !text.chars().all(ok) {
-            return Err(format!("`{text}` is not an endpoint: use lowercase letters, digits and `-`"));
+            return Err(format!(
+                "`{text}` is not an endpoint: use lowercase letters, digits and `-`"
+            ));
         }
         let known = Self::KNOWN.into_iter().find(|known| known.as_str() == text);
         Ok(known.unwrap_or_else(|| Self(Cow::Owned(text.to_owned()))))

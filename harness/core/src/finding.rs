@@ -48,3 +48,39 @@ impl Finding {
         }
     }
 }
+
+/// The findings of one suite.
+#[derive(Clone, Debug, Default)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// These findings.
+    pub fn new(findings: Vec<Finding>) -> Self {
+        Self(findings)
+    }
+
+    /// What is known of an endpoint; one that is not here is absent.
+    pub fn get(&self, endpoint: &Endpoint) -> Finding {
+        let found = self.0.iter().find(|finding| finding.endpoint == *endpoint);
+        found.cloned().unwrap_or_else(|| {
+            let reason = format!("this suite has no device for {endpoint}");
+            Finding::absent(endpoint.clone(), reason)
+        })
+    }
+
+    /// All of them, in the order of the suite's drivers.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_without_a_driver_is_absent() {
+        let finding = Findings::default().get(&Endpoint::CPU);
+        assert_eq!(finding.absence(), Some("this suite has no device for cpu"));
+    }
+}

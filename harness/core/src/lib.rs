@@ -3,17 +3,38 @@
 //!
 //! No database, no HTTP, no device: those belong to the `proofmark-lab` crate and to the suites.
 
+mod bench;
 pub mod case;
 pub mod clock;
+mod conformance;
 pub mod endpoint;
+pub mod env;
+pub mod environment;
+pub mod exit;
+mod expectation;
 pub mod finding;
 pub mod fingerprint;
+mod job;
 pub mod journal;
 pub mod mark;
+mod probing;
+mod process;
+pub mod protocol;
 pub mod record;
+mod run;
+mod sampling;
+pub mod settings;
+mod snapshot;
+mod suite;
+pub mod survey;
+pub mod toolchain;
 
+pub use bench::bench;
 pub use case::{Absence, Case, CaseId, Isolation, Session, Subject};
+pub use conformance::conformance;
 pub use endpoint::Endpoint;
+pub use expectation::Expectation;
 pub use finding::Finding;
 pub use fingerprint::{Fingerprint, Part};
 pub use mark::Mark;
+pub use suite::{Driver, Fetch, MakeCases, Request, Suite};

@@ -1,0 +1,55 @@
+//! The only reader of the environment in this crate: variables, arguments, the path of the program.
+
+use std::path::{Path, PathBuf};
+
+/// Globs over case ids, separated by commas.
+pub const FILTER: &str = "PROOFMARK_FILTER";
+/// Endpoints that must be there, separated by commas.
+pub const ENDPOINT: &str = "PROOFMARK_ENDPOINT";
+/// Batch sizes, separated by commas.
+pub const BATCH: &str = "PROOFMARK_BATCH";
+/// The time after which a case is killed.
+pub const TIMEOUT: &str = "PROOFMARK_TIMEOUT";
+/// Samples per measured case.
+pub const SAMPLES: &str = "PROOFMARK_SAMPLES";
+/// The folder that holds records, findings and references.
+pub const STATE: &str = "PROOFMARK_DIR";
+/// Set for the child process of a case: the file that describes its job.
+pub(crate) const JOB: &str = "PROOFMARK_JOB";
+
+/// A variable that is set and not empty.
+pub(crate) fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The arguments of the program, without its name.
+pub(crate) fn args() -> Vec<String> {
+    std::env::args().skip(1).collect()
+}
+
+/// The program itself.
+pub(crate) fn current_exe() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|e| format!("failed to find the path of this program: {e}"))
+}
+
+/// The first of these programs that is in a folder of `PATH`.
+pub(crate) fn find_program(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|p| p.is_file())
+}
+
+/// The state folder of the workspace that `manifest_dir` is in: `PROOFMARK_DIR`, or `.proofmark` beside the
+/// `Cargo.lock`.
+pub fn state_dir(manifest_dir: &Path) -> PathBuf {
+    if let Some(folder) = var(STATE) {
+        return folder.into();
+    }
+    workspace_root(manifest_dir).join(".proofmark")
+}
+
+/// The nearest folder above with a `Cargo.lock`; the folder itself if there is none.
+pub fn workspace_root(manifest_dir: &Path) -> PathBuf {
+    let found = manifest_dir.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    found.unwrap_or(manifest_dir).to_owned()
+}

@@ -1,0 +1,135 @@
+//! The only place in this crate that starts and ends processes: the child of a case, with its own children.
+
+use crate::clock;
+use rustix::process::{Pid, Signal};
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How much of a child's error output is kept: its end, in bytes.
+const TAIL: usize = 8 * 1024;
+
+/// How a child ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By a signal that was not ours.
+    Killed(i32),
+    /// By us, at its timeout.
+    TimedOut,
+}
+
+/// A child that ended, and the end of what it wrote to its error output.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) ended: Ended,
+    pub(crate) stderr_tail: String,
+}
+
+/// What happens to the standard output of a child.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Output {
+    /// It is the parent's.
+    Inherit,
+    /// It is dropped.
+    Drop,
+}
+
+/// Runs `exe` in a process group of its own. At the timeout, and also when it ends by itself, the whole group
+/// is killed. The child holds a pipe from us on its standard input: see [`end_with_parent`].
+pub(crate) fn run(
+    exe: &Path,
+    args: &[String],
+    envs: &[(&str, &Path)],
+    output: Output,
+    timeout: Duration,
+) -> io::Result<Finished> {
+    let mut command = Command::new(exe);
+    command.args(args).envs(envs.iter().copied()).stdin(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(match output {
+        Output::Inherit => Stdio::inherit(),
+        Output::Drop => Stdio::null(),
+    });
+    let mut child = command.process_group(0).spawn()?;
+    let tail = child.stderr.take().map(|pipe| std::thread::spawn(move || read_tail(pipe)));
+    let status = wait(&mut child, timeout)?;
+    kill_group(&child);
+    let status = match status {
+        Some(status) => ended(status),
+        None => {
+            child.wait()?;
+            Ended::TimedOut
+        }
+    };
+    let stderr_tail = tail.map(JoinHandle::join).and_then(Result::ok).unwrap_or_default();
+    Ok(Finished { ended: status, stderr_tail })
+}
+
+fn ended(status: ExitStatus) -> Ended {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ended::Exited(code),
+        (None, signal) => Ended::Killed(signal.unwrap_or_default()),
+    }
+}
+
+/// The status, or nothing at the timeout. Polls, at first often: most children are short.
+fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+    let start = clock::start();
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() >= timeout {
+            return Ok(None);
+        }
+        std::thread::sleep(pause.min(timeout));
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+fn kill_group(child: &Child) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It fails when nothing of the group is left, which is what is wanted.
+        let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+    }
+}
+
+fn read_tail(mut pipe: impl Read) -> String {
+    let mut tail = Vec::new();
+    let mut block = [0; 4096];
+    while let Ok(n @ 1..) = pipe.read(&mut block) {
+        tail.extend_from_slice(&block[..n]);
+        tail.drain(..tail.len().saturating_sub(TAIL));
+    }
+    String::from_utf8_lossy(&tail).trim().to_owned()
+}
+
+/// Ends this process and its group when the parent is gone, however it went: the parent's end of our standard
+/// input closes. Call it once, first, in a child that [`run`] started.
+pub(crate) fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = rustix::process::kill_current_process_group(Signal::KILL);
+    });
+}
+
+/// Ends this process, and with it its children's pipes, when the parent is gone. For a process that is not
+/// the leader of its own group.
+pub(crate) fn exit_with_parent() {
+    std::thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        std::process::exit(130);
+    });
+}
+
+/// What a short command prints; nothing if it fails.
+pub(crate) fn output_of(program: &str, args: &[&str], folder: &Path) -> Option<String> {
+    let output = Command::new(program).args(args).current_dir(folder).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,228 @@
+//! One run of one case: opened, verified, and only then timed. In this process or in a child; a record either way.
+
+use crate::case::{Case, Isolation, Session};
+use crate::clock;
+use crate::environment::{environment, peak_memory_bytes};
+use crate::fingerprint::Fingerprint;
+use crate::job::{self, Job, Report};
+use crate::journal::Journal;
+use crate::process::{Ended, Output};
+use crate::record::{Environment, FORMAT, Line, Outcome, Purpose, Record};
+use crate::sampling;
+use crate::settings::Settings;
+use crate::suite::Suite;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// What all runs of one process share: the suite, the user's choices, the journal, the machine.
+#[derive(Debug)]
+pub(crate) struct Runner<'a> {
+    pub(crate) suite: &'a Suite,
+    pub(crate) settings: &'a Settings,
+    pub(crate) purpose: Purpose,
+    /// Arguments of criterion that a child gets.
+    pub(crate) criterion_args: Vec<String>,
+    /// Where the child's standard output goes.
+    pub(crate) output: Output,
+    pub(crate) journal: Mutex<Journal>,
+    environment: OnceLock<Environment>,
+}
+
+impl<'a> Runner<'a> {
+    pub(crate) fn new(
+        suite: &'a Suite,
+        settings: &'a Settings,
+        purpose: Purpose,
+        journal: Journal,
+    ) -> Self {
+        Self {
+            suite,
+            settings,
+            purpose,
+            criterion_args: Vec::new(),
+            output: Output::Drop,
+            journal: Mutex::new(journal),
+            environment: OnceLock::new(),
+        }
+    }
+
+    /// Runs a case where its isolation asks for, and makes its record. Does not write it.
+    pub(crate) fn run(&self, case: &Case) -> Result<Record, String> {
+        let (report, outcome) = self.execute(case)?;
+        self.record(case, report, outcome)
+    }
+
+    /// Runs a case where its isolation asks for.
+    pub(crate) fn execute(&self, case: &Case) -> Result<(Report, Outcome), String> {
+        match case.isolation {
+            Isolation::InProcess => Ok(self.run_here(case)),
+            Isolation::Process => self.run_in_child(case),
+        }
+    }
+
+    fn run_here(&self, case: &Case) -> (Report, Outcome) {
+        let job = self.job(case);
+        let report = perform(case, &job, &|_| {});
+        let outcome = if report.failure.is_some() { Outcome::Failed } else { Outcome::Passed };
+        (report, outcome)
+    }
+
+    fn job(&self, case: &Case) -> Job {
+        Job::Run {
+            case: case.id.clone(),
+            purpose: self.purpose,
+            samples: self.settings.samples,
+            batches: self.settings.batches.clone(),
+            quiet: matches!(self.output, Output::Drop),
+        }
+    }
+
+    fn run_in_child(&self, case: &Case) -> Result<(Report, Outcome), String> {
+        let timeout = self.settings.timeout;
+        let (report, finished) = job::in_child::<Report>(
+            &self.suite.state(),
+            &self.job(case),
+            &self.criterion_args,
+            self.output,
+            timeout,
+        )?;
+        let mut report = report.unwrap_or_default();
+        let outcome = match (report.finished, &report.failure, &finished.ended) {
+            (true, None, _) => Outcome::Passed,
+            (true, Some(_), _) => Outcome::Failed,
+            (false, _, Ended::TimedOut) => Outcome::TimedOut,
+            (false, _, _) => Outcome::Crashed,
+        };
+        if !report.finished {
+            report.failure = Some(format!("the run {}", finished.describe(timeout)));
+        }
+        Ok((report, outcome))
+    }
+
+    /// The record of a run.
+    pub(crate) fn record(
+        &self,
+        case: &Case,
+        report: Report,
+        outcome: Outcome,
+    ) -> Result<Record, String> {
+        let fingerprint = case.subject.fingerprint();
+        let fingerprint =
+            fingerprint.map_err(|e| format!("failed to identify {}: {e}", case.id))?;
+        Ok(self.record_with(case, report, outcome, fingerprint))
+    }
+
+    fn record_with(
+        &self,
+        case: &Case,
+        report: Report,
+        outcome: Outcome,
+        fingerprint: Fingerprint,
+    ) -> Record {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        Record {
+            format: FORMAT,
+            id: journal.next_id(),
+            run: journal.run().to_owned(),
+            recorded_at: clock::now(),
+            suite: self.suite.name.into(),
+            case: case.id.clone(),
+            purpose: self.purpose,
+            outcome,
+            mark: report.device.as_ref().map(|device| device.mark),
+            device: report.device,
+            message: report.failure,
+            samples: report.samples,
+            metrics: report.metrics,
+            op_times: report.op_times,
+            outputs: report.outputs,
+            environment: self.environment().clone(),
+            fingerprint,
+        }
+    }
+
+    fn environment(&self) -> &Environment {
+        self.environment.get_or_init(|| environment(self.suite.manifest_dir))
+    }
+
+    /// Writes a record to the journal of this process.
+    pub(crate) fn write(&self, record: &Record) -> Result<(), String> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.append(&Line::Result(record.clone())).map_err(|e| e.to_string())
+    }
+
+    /// Records that a case cannot run here, and why. A case that cannot even be identified is left out:
+    /// it will be reported when it can run.
+    pub(crate) fn skip(&self, case: &Case, reason: &str) -> Result<Option<Record>, String> {
+        let Ok(fingerprint) = case.subject.fingerprint() else { return Ok(None) };
+        let report = Report { failure: Some(reason.to_owned()), ..Report::default() };
+        let record = self.record_with(case, report, Outcome::Skipped, fingerprint);
+        self.write(&record)?;
+        Ok(Some(record))
+    }
+}
+
+/// Opens, verifies and, if asked, times a case. `progress` sees the report after every stage.
+pub(crate) fn perform(case: &Case, job: &Job, progress: &dyn Fn(&Report)) -> Report {
+    let mut report = Report::default();
+    if let Err(message) = stages(case, job, &mut report, progress) {
+        report.failure = Some(message);
+    }
+    if case.isolation == Isolation::Process && report.device.is_some() {
+        report.metrics.peak_memory_bytes = peak_memory_bytes();
+    }
+    report.finished = true;
+    progress(&report);
+    report
+}
+
+fn stages(
+    case: &Case,
+    job: &Job,
+    report: &mut Report,
+    progress: &dyn Fn(&Report),
+) -> Result<(), String> {
+    let mut session = case.subject.open()?;
+    report.describe(&*session);
+    progress(report);
+    report.outputs = session.verify()?;
+    report.describe(&*session);
+    check(report)?;
+    progress(report);
+    let Job::Run { purpose: Purpose::Measure, samples, quiet, .. } = *job else { return Ok(()) };
+    let session: &mut dyn Session = &mut *session;
+    report.samples = sampling::sample(&case.id, session, samples, quiet)?;
+    report.op_times = session.op_times()?;
+    Ok(())
+}
+
+/// Whether all outputs are right. A session that checked nothing proved nothing.
+fn check(report: &Report) -> Result<(), String> {
+    if report.outputs.is_empty() {
+        return Err("no output was compared with a reference: a pass would prove nothing".into());
+    }
+    let wrong: Vec<_> = report.outputs.iter().filter(|output| !output.passes()).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let describe = |output: &&crate::record::OutputCheck| {
+        let error = output.error.map_or("not finite".to_owned(), |error| format!("{error:.3e}"));
+        format!(
+            "{}: error {error} of the largest magnitude, tolerance {:.0e}",
+            output.name, output.tolerance
+        )
+    };
+    let wrong: Vec<_> = wrong.iter().map(describe).collect();
+    Err(format!("outputs differ from the reference: {}", wrong.join("; ")))
+}
+
+/// Keeps the child's report where the parent will look for it.
+pub(crate) fn report_to(path: &Path) -> impl Fn(&Report) + '_ {
+    move |report| {
+        if let Ok(text) = serde_json::to_string(report)
+            && let Err(message) = job::write_atomically(path, &text)
+        {
+            eprintln!("{message}");
+        }
+    }
+}
