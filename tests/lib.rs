@@ -1,1 +1,1 @@
-//! e2e
+//! Nothing: this package exists for its test target, which links whatever it wants.

@@ -1,1 +1,60 @@
-fn main(){}
+//! `cargo xtask`: the command line of Proofmark. One file per command; this one only chooses among them.
+
+mod context;
+mod doctor;
+mod env;
+mod incremental;
+mod outcome;
+mod process;
+mod query;
+mod rebuild;
+mod report;
+mod suites;
+mod tool;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Tests and benchmarks of AI models across hardware: run what is out of date, keep it, ask about it.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version, after_help = context::EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: context::Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure what is missing, changed, stale, failed or noisy, and store it
+    Incremental(incremental::Args),
+    /// List every endpoint with its mark, or the reason why it is absent
+    Doctor(doctor::Args),
+    /// Ask the store in SQL; read-only
+    Query(query::Args),
+    /// Show what is known
+    Report(report::Args),
+    /// Make the database anew from the record files
+    Rebuild(rebuild::Args),
+    /// A tool of a suite: models, verify, infer, …
+    #[command(external_subcommand)]
+    Tool(Vec<String>),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    outcome::exit_code(run(cli))
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let context = context::Context::open(cli.global)?;
+    match cli.command {
+        Command::Incremental(args) => args.run(&context),
+        Command::Doctor(args) => args.run(&context),
+        Command::Query(args) => args.run(&context),
+        Command::Report(args) => args.run(&context),
+        Command::Rebuild(args) => args.run(&context),
+        Command::Tool(words) => tool::run(&words, &context),
+    }
+}

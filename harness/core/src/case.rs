@@ -133,7 +133,9 @@ pub trait Session {
     fn run(&mut self) -> Result<Duration, String>;
 
     /// Load time, compile time, cost: what is known of the session besides its samples.
-    fn metrics(&self) -> Metrics;
+    fn metrics(&self) -> Metrics {
+        Metrics::default()
+    }
 
     /// Device time per op of one more run; empty where the device cannot tell.
     fn op_times(&mut self) -> Result<Vec<OpTime>, String> {

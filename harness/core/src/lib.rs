@@ -6,6 +6,7 @@
 mod bench;
 pub mod case;
 pub mod clock;
+mod compare;
 mod conformance;
 pub mod endpoint;
 pub mod env;

@@ -1,0 +1,53 @@
+//! What every command needs to know: the workspace, its state folder, its database.
+
+use crate::env;
+use crate::suites::{self, Workspace};
+use anyhow::{Context as _, Result};
+use std::path::PathBuf;
+
+/// Shown below the help of every command.
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 all well; 1 a case failed or a verdict is bad; \
+2 bad usage or input; 3 something needed is absent.";
+
+/// Flags that every command has.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// The workspace whose suites are meant, instead of the one around the current folder
+    #[arg(long, global = true, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+    /// The database, instead of .proofmark/results.duckdb
+    #[arg(long, global = true, value_name = "FILE", env = "PROOFMARK_DB")]
+    db: Option<PathBuf>,
+    /// The cargo profile with which suites are built
+    #[arg(long, global = true, value_name = "NAME", default_value = "bench")]
+    profile: String,
+}
+
+/// Where things are.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The folder of the workspace's manifest.
+    pub(crate) root: PathBuf,
+    /// Records, findings, references.
+    pub(crate) state: PathBuf,
+    /// The record files.
+    pub(crate) records: PathBuf,
+    /// The database; it need not exist.
+    pub(crate) db: PathBuf,
+    /// The suites that the workspace declares.
+    pub(crate) workspace: Workspace,
+}
+
+impl Context {
+    /// Reads the workspace. Builds nothing.
+    pub(crate) fn open(global: Global) -> Result<Self> {
+        let here = env::current_dir().context("failed to find the current folder")?;
+        let folder = global.workspace.map_or(here.clone(), |folder| here.join(folder));
+        let workspace = suites::read(&folder, &global.profile)?;
+        let root = workspace.root.clone();
+        let state = proofmark::env::state_dir(&root);
+        let records = state.join("records");
+        let db = global.db.map_or(state.join("results.duckdb"), |db| here.join(db));
+        Ok(Self { root, state, records, db, workspace })
+    }
+}

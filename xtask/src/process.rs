@@ -1,0 +1,77 @@
+//! The only place in this crate that starts processes: cargo, and the programs of the suites.
+
+use crate::env;
+use crate::outcome::with_code;
+use anyhow::{Context as _, Result, bail};
+use serde::de::DeserializeOwned;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+/// Runs cargo in `folder`, its messages going to the user, and gives its standard output.
+pub(crate) fn cargo(folder: &Path, args: &[String]) -> Result<Vec<u8>> {
+    let mut command = Command::new(env::cargo());
+    command.args(args).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().context("failed to start cargo")?;
+    if !output.status.success() {
+        bail!("failed to build a suite: cargo {} ended with {}", args.join(" "), output.status);
+    }
+    Ok(output.stdout)
+}
+
+fn suite_command(program: &Path, folder: &Path, args: &[String]) -> Command {
+    let mut command = Command::new(program);
+    command.arg(proofmark::protocol::WORD).args(args).current_dir(folder);
+    command
+}
+
+/// Asks the program of a suite and reads its answer. Its messages go to the user.
+pub(crate) fn ask<T: DeserializeOwned>(
+    program: &Path,
+    folder: &Path,
+    args: &[String],
+) -> Result<T> {
+    let mut command = suite_command(program, folder, args);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("failed to start {}", program.display()))?;
+    refuse_failure(output.status)?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("failed to understand the answer of {}", program.display()))
+}
+
+/// Lets the program of a suite talk to the user, and gives its exit status.
+pub(crate) fn converse(program: &Path, folder: &Path, args: &[String]) -> Result<ExitStatus> {
+    let mut command = suite_command(program, folder, args);
+    command.status().with_context(|| format!("failed to start {}", program.display()))
+}
+
+/// Runs the program of a suite and hands over each line of its answer as it comes.
+/// The program ends when we do: it watches the pipe on its standard input.
+pub(crate) fn stream<T: DeserializeOwned>(
+    program: &Path,
+    folder: &Path,
+    args: &[String],
+    mut each: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    let mut command = suite_command(program, folder, args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("failed to start {}", program.display()))?;
+    let watched = child.stdin.take();
+    if let Some(answers) = child.stdout.take() {
+        for line in BufReader::new(answers).lines() {
+            each(serde_json::from_str(&line?).context("failed to understand an event of the suite")?)?;
+        }
+    }
+    let status = child.wait()?;
+    drop(watched);
+    refuse_failure(status)
+}
+
+/// The program has said why; we pass its exit code on.
+fn refuse_failure(status: ExitStatus) -> Result<()> {
+    if status.success() {
+        return Ok(());
+    }
+    let Some(code) = status.code() else { bail!("the program of the suite ended by {status}") };
+    Err(with_code(u8::try_from(code).unwrap_or(proofmark::exit::FAILED), ""))
+}
