@@ -1,7 +1,7 @@
 //! End-to-end tests, one binary: the commands over real workspaces, the stores they leave, and tidiness.
 
 mod adopter;
-mod commands;
+
 mod robustness;
 mod runners;
 mod support;
