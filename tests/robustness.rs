@@ -17,7 +17,9 @@ fn a_damaged_line_costs_itself_only() {
     let file = adopter.records().pop().unwrap();
     let mut appended = fs::OpenOptions::new().append(true).open(&file).unwrap();
     // A damaged line, one of a future format, and a last one whose writer was killed.
-    appended.write_all(b"{\"kind\":\"result\",\n{\"kind\":\"result\",\"format\":99}\n{\"kind\":\"re").unwrap();
+    appended
+        .write_all(b"{\"kind\":\"result\",\n{\"kind\":\"result\",\"format\":99}\n{\"kind\":\"re")
+        .unwrap();
     let said = stderr(&adopter, &["rebuild"], 0);
     assert!(said.contains("is not a record") && said.contains("is of format 99"), "{said}");
     let rows = adopter.json(&["query", "select count(*) as n from latest_results"], 0);
@@ -69,7 +71,8 @@ fn a_killed_run_goes_on_where_it_was() {
     // What a killed run leaves: one case recorded and synced, the other not begun.
     adopter.json(&["incremental", "--samples", "10", "--filter", "double*"], 0);
     let plan = adopter.json(&["incremental", "--samples", "10"], 0);
-    let planned: Vec<_> = plan["planned"].as_array().unwrap().iter().map(|c| &c["case_id"]).collect();
+    let planned: Vec<_> =
+        plan["planned"].as_array().unwrap().iter().map(|c| &c["case_id"]).collect();
     assert_eq!(planned, ["triple-exact/abacus/f64/b1"]);
 }
 

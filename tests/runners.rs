@@ -48,7 +48,8 @@ fn a_case_that_hangs_is_killed_at_its_timeout() {
     let failed = stdout(state.path(), &["--timeout", "1ms", "--filter", "double*"], 101);
     assert!(failed.contains("was killed at its timeout of 1ms"), "{failed}");
     let records = std::fs::read_dir(state.path().join("records")).unwrap();
-    let text: String = records.map(|r| std::fs::read_to_string(r.unwrap().path()).unwrap()).collect();
+    let text: String =
+        records.map(|r| std::fs::read_to_string(r.unwrap().path()).unwrap()).collect();
     assert!(text.contains("\"outcome\":\"timed-out\"") && text.contains("\"mark\":null"), "{text}");
 }
 

@@ -33,7 +33,8 @@ fn build(folder: &Path, args: &[&str], name: &str) -> PathBuf {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let messages = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let messages =
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let programs = messages.filter(|m| m["target"]["name"] == name && m["executable"].is_string());
     programs.last().unwrap()["executable"].as_str().unwrap().into()
 }

@@ -16,7 +16,10 @@ fn sources(extension: &str) -> Vec<PathBuf> {
         walk(&Path::new(ROOT).join(top), &mut found);
     }
     found.retain(|path| path.extension().is_some_and(|e| e == extension));
-    assert!(!found.is_empty(), "no {extension} files below {ROOT}: this test looks in the wrong place");
+    assert!(
+        !found.is_empty(),
+        "no {extension} files below {ROOT}: this test looks in the wrong place"
+    );
     found
 }
 
@@ -55,7 +58,10 @@ fn every_file_says_what_it_is_for() {
             let text = fs::read_to_string(&path).unwrap();
             let text = text.strip_prefix("#!/usr/bin/env python3\n").unwrap_or(&text);
             if !text.starts_with(header) || text.lines().next().is_none_or(|l| l.len() < 16) {
-                faults.push(format!("{} does not open with `{header}` and a purpose", path.display()));
+                faults.push(format!(
+                    "{} does not open with `{header}` and a purpose",
+                    path.display()
+                ));
             }
         }
     }
@@ -69,7 +75,10 @@ fn files_are_short() {
     for path in sources("rs") {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         if lines > MAX_FILE_LINES {
-            long.push(format!("{} has {lines} lines, {MAX_FILE_LINES} are allowed", path.display()));
+            long.push(format!(
+                "{} has {lines} lines, {MAX_FILE_LINES} are allowed",
+                path.display()
+            ));
         }
     }
     assert!(long.is_empty(), "{}", long.join("\n"));
@@ -92,14 +101,23 @@ fn is_exempt(path: &Path, stem: &str) -> bool {
 fn one_file_per_crate_touches_each_part_of_the_world() {
     let rules: [(&str, &[&str], &'static str); 4] = [
         ("store", &["duckdb::", "use duckdb"], "only `store` opens DuckDB"),
-        ("clock", &["Instant::now", "SystemTime::now", "Timestamp::now"], "only `clock` reads the clock"),
+        (
+            "clock",
+            &["Instant::now", "SystemTime::now", "Timestamp::now"],
+            "only `clock` reads the clock",
+        ),
         ("process", &["Command::new(", "process::Command"], "only `process` starts processes"),
-        ("env", &["env::var", "env::args", "env::current_", "env::temp_dir"], "only `env` reads the environment"),
+        (
+            "env",
+            &["env::var", "env::args", "env::current_", "env::temp_dir"],
+            "only `env` reads the environment",
+        ),
     ];
     check_lines("rs", |path, line| {
         let code = line.split("//").next().unwrap_or_default();
         let broken = rules.iter().find(|(stem, words, _)| {
-            let uses = |word: &&str| code.contains(*word) && !code.contains(&format!("crate::{word}"));
+            let uses =
+                |word: &&str| code.contains(*word) && !code.contains(&format!("crate::{word}"));
             !is_exempt(path, stem) && words.iter().any(|word| uses(word)) && is_std(code, stem)
         });
         broken.map(|(_, _, what)| *what)
@@ -141,7 +159,8 @@ fn the_crate_edges_are_those_of_the_design() {
 #[test]
 fn versions_are_named_once() {
     for path in sources("toml") {
-        if path.components().any(|c| c.as_os_str() == "fixtures" || c.as_os_str() == "checkpoints") {
+        if path.components().any(|c| c.as_os_str() == "fixtures" || c.as_os_str() == "checkpoints")
+        {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
@@ -161,6 +180,7 @@ fn records_and_stores_are_not_committed() {
     }
     let mut files = Vec::new();
     walk(&Path::new(ROOT).join("snapshots"), &mut files);
-    let stale: Vec<_> = files.iter().filter(|f| f.extension().is_some_and(|e| e == "new")).collect();
+    let stale: Vec<_> =
+        files.iter().filter(|f| f.extension().is_some_and(|e| e == "new")).collect();
     assert!(stale.is_empty(), "review or remove {stale:?}");
 }

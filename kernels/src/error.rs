@@ -16,13 +16,17 @@ pub enum Error {
         detail: String,
     },
     /// A graph uses a symbolic size that its binding does not hold.
-    #[error("bind the size `{symbol}`: the binding has no such symbol; bind it before the graph is built")]
+    #[error(
+        "bind the size `{symbol}`: the binding has no such symbol; bind it before the graph is built"
+    )]
     Unbound {
         /// The symbol's name.
         symbol: String,
     },
     /// A weight that the graph names is not in the checkpoint.
-    #[error("find the weight `{name}` in {origin}: it holds {count} tensors, none of this name{hint}")]
+    #[error(
+        "find the weight `{name}` in {origin}: it holds {count} tensors, none of this name{hint}"
+    )]
     MissingWeight {
         /// The weight's name.
         name: String,
@@ -92,7 +96,9 @@ pub enum Error {
         detail: String,
     },
     /// A tensor does not fit the device.
-    #[error("place {what} on {device}: it needs {needed} bytes, the adapter's {limit_name} is {limit}")]
+    #[error(
+        "place {what} on {device}: it needs {needed} bytes, the adapter's {limit_name} is {limit}"
+    )]
     TooLarge {
         /// The device's name.
         device: String,

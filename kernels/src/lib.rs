@@ -13,9 +13,9 @@ mod graph;
 mod ops;
 mod reference;
 mod tensor;
-mod weights;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
+mod weights;
 
 pub use device::{AdapterClass, Device, Identity, OpTime, Program, Source, Timing};
 pub use error::Error;

@@ -96,9 +96,8 @@ mod tests {
 
     #[test]
     fn right_devices_share_a_summary_and_wrong_ones_do_not() {
-        let summary = |found: &[f64]| {
-            OutputCheck::compare("y", &[3], found, &[1.0, 2.0, 4.0], 1e-3).summary
-        };
+        let summary =
+            |found: &[f64]| OutputCheck::compare("y", &[3], found, &[1.0, 2.0, 4.0], 1e-3).summary;
         assert_eq!(summary(&[1.0, 2.0, 4.0]), summary(&[1.001, 2.0, 4.001]));
         assert_ne!(summary(&[1.0, 2.0, 4.0]), summary(&[1.0, 2.1, 4.0]));
     }

@@ -53,7 +53,9 @@ pub(super) fn output_type(op: &Op, operands: &[&TensorType]) -> Result<TensorTyp
         let fits = matches!(found.shape.as_slice(), &[x, h, i, j]
             if (x == 1 || x == b) && (h == 1 || h == heads) && i == queries && j == keys);
         if !fits {
-            return fail(format!("the bias must be [{b}, {heads}, {queries}, {keys}], it is {found}"));
+            return fail(format!(
+                "the bias must be [{b}, {heads}, {queries}, {keys}], it is {found}"
+            ));
         }
     }
     Ok(q.clone())
@@ -105,7 +107,12 @@ impl Shape {
     }
 
     /// The scores of one query row, hidden ones included.
-    fn scores(&self, op: &Op, operands: &[&Array], (b, head, i): (usize, usize, usize)) -> Vec<f64> {
+    fn scores(
+        &self,
+        op: &Op,
+        operands: &[&Array],
+        (b, head, i): (usize, usize, usize),
+    ) -> Vec<f64> {
         let Op::Attention { mask, bias, .. } = *op else { unreachable!() };
         let mask_array = mask.then(|| operands[3]);
         let bias_array = bias.then(|| operands[3 + usize::from(mask)]);
@@ -157,9 +164,8 @@ pub(super) fn error_bound(op: &Op, operands: &[&Array], output: &Array, u: f64) 
         let relative = softmax_relative(s.keys, 2.0 * magnitude, score_error, u);
         (0..s.width)
             .map(|c| {
-                let weighted = |j: usize| {
-                    (scores[j] + tiny(u)) * s.key_row(&absolute[2], b, head, j)[c]
-                };
+                let weighted =
+                    |j: usize| (scores[j] + tiny(u)) * s.key_row(&absolute[2], b, head, j)[c];
                 let magnitude: f64 = (0..s.keys).map(weighted).sum();
                 sum_error(s.keys + 2, magnitude, u) + relative * magnitude + s.keys as f64 * tiny(u)
             })

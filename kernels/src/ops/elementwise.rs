@@ -123,8 +123,7 @@ pub enum UnaryOp {
 impl UnaryOp {
     /// Every function once; activations are represented by all of theirs.
     pub fn all() -> Vec<Self> {
-        let plain =
-            [Self::Neg, Self::Abs, Self::Sqrt, Self::Exp, Self::Reciprocal, Self::Sigmoid];
+        let plain = [Self::Neg, Self::Abs, Self::Sqrt, Self::Exp, Self::Reciprocal, Self::Sigmoid];
         plain.into_iter().chain(Activation::ALL.map(Self::Activate)).collect()
     }
 
@@ -183,8 +182,7 @@ pub enum BinaryOp {
 
 impl BinaryOp {
     /// All of them, for tests over all of them.
-    pub const ALL: [Self; 6] =
-        [Self::Add, Self::Sub, Self::Mul, Self::Div, Self::Max, Self::Min];
+    pub const ALL: [Self; 6] = [Self::Add, Self::Sub, Self::Mul, Self::Div, Self::Max, Self::Min];
 
     /// Its name in graphs and kernels.
     pub const fn name(self) -> &'static str {
@@ -266,8 +264,7 @@ pub(super) fn broadcast_offsets(from: &[usize], to: &[usize]) -> Vec<usize> {
             stride /= own;
         }
         let step = if own == 1 { 0 } else { stride };
-        offsets =
-            offsets.iter().flat_map(|base| (0..size).map(move |i| base + i * step)).collect();
+        offsets = offsets.iter().flat_map(|base| (0..size).map(move |i| base + i * step)).collect();
     }
     offsets
 }
@@ -316,12 +313,7 @@ pub(super) fn unary_error(op: UnaryOp, operands: &[&Array], output: &Array, u: f
     operands[0].data.iter().zip(&output.data).map(bound).collect()
 }
 
-pub(super) fn binary_error(
-    op: BinaryOp,
-    _operands: &[&Array],
-    output: &Array,
-    u: f64,
-) -> Vec<f64> {
+pub(super) fn binary_error(op: BinaryOp, _operands: &[&Array], output: &Array, u: f64) -> Vec<f64> {
     // WGSL allows 2.5 units in the last place for a quotient; the others are rounded correctly.
     let roundings = if op == BinaryOp::Div { 6.0 } else { 1.0 };
     output.data.iter().map(|v| roundings * u * v.abs()).collect()

@@ -193,9 +193,7 @@ impl Op {
                 linear::linear_operations(operands, output, *bias, *activation)
             }
             Self::MatMul { .. } => linear::matmul_operations(operands, output),
-            Self::Attention { heads, bias, .. } => {
-                attention::operations(operands, *heads, *bias)
-            }
+            Self::Attention { heads, bias, .. } => attention::operations(operands, *heads, *bias),
             Self::LayerNorm { .. } => normalise::layer_norm_operations(output),
             Self::Softmax => normalise::softmax_operations(output),
             Self::Unary(op) => output.len() as u64 * op.operations(),
@@ -259,9 +257,7 @@ impl Op {
             Self::Softmax => normalise::softmax_error(operands, output, u),
             Self::Unary(op) => elementwise::unary_error(*op, operands, output, u),
             Self::Binary(op) => elementwise::binary_error(*op, operands, output, u),
-            Self::Reduce { op, axis, .. } => {
-                reduce::error_bound(*op, operands, *axis, output, u)
-            }
+            Self::Reduce { op, axis, .. } => reduce::error_bound(*op, operands, *axis, output, u),
         }
     }
 

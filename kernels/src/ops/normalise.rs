@@ -89,17 +89,20 @@ pub(super) fn layer_norm_error(
         let magnitude = row.iter().map(|v| v.abs()).sum::<f64>() / width as f64;
         let centring = sum_error(width, magnitude, u) + u * mean.abs();
         let deviation = variance.sqrt();
-        out.iter().enumerate().map(move |(j, y)| {
-            let centred = row[j] - mean;
-            // Of the variance: the error of the mean, relative to the deviation, and that of the sum of squares.
-            let scale = 2.0 * centring * inverse * inverse * deviation
-                + 8.0 * (width as f64).sqrt() * u * (deviation * inverse).powi(2)
-                + 8.0 * u;
-            let normalised = centring * inverse + (centred * inverse).abs() * scale
-                + u * row[j].abs() * inverse;
-            normalised * weight.data[j].abs() + 4.0 * u * (y.abs() + bias.data[j].abs())
-        })
-        .collect::<Vec<_>>()
+        out.iter()
+            .enumerate()
+            .map(move |(j, y)| {
+                let centred = row[j] - mean;
+                // Of the variance: the error of the mean, relative to the deviation, and that of the sum of squares.
+                let scale = 2.0 * centring * inverse * inverse * deviation
+                    + 8.0 * (width as f64).sqrt() * u * (deviation * inverse).powi(2)
+                    + 8.0 * u;
+                let normalised = centring * inverse
+                    + (centred * inverse).abs() * scale
+                    + u * row[j].abs() * inverse;
+                normalised * weight.data[j].abs() + 4.0 * u * (y.abs() + bias.data[j].abs())
+            })
+            .collect::<Vec<_>>()
     })
     .collect()
 }

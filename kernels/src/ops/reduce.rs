@@ -56,7 +56,10 @@ fn lines(x: &Array, axis: usize, f: impl Fn(&mut dyn Iterator<Item = f64>) -> f6
     let inner: usize = x.shape[axis + 1..].iter().product();
     let outer: usize = x.shape[..axis].iter().product();
     let line = |o: usize, i: usize| (0..size).map(move |k| x.data[(o * size + k) * inner + i]);
-    (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))).map(|(o, i)| f(&mut line(o, i))).collect()
+    (0..outer)
+        .flat_map(|o| (0..inner).map(move |i| (o, i)))
+        .map(|(o, i)| f(&mut line(o, i)))
+        .collect()
 }
 
 pub(super) fn reference(
