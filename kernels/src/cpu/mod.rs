@@ -1,37 +1,67 @@
 //! The CPU device: multi-threaded, with vector instructions that are found at run time.
+//!
+//! A graph is scheduled (`schedule`: order, fusion, memory), lowered to kernels (`lower`) and run by a team of
+//! threads (`team`). Kernels are written once over `pulp` and run at every [`Level`].
 
-use crate::device::{AdapterClass, Device, Identity, Program, Source, Timing};
-use crate::{Error, Graph, Op, Precision, Tensor, Weights, clock, evaluate};
+mod attention;
+mod dense;
+mod elementwise;
+mod gemm;
+mod kernel;
+mod level;
+mod lower;
+mod math;
+mod memory;
+mod movement;
+mod program;
+mod rows;
+mod schedule;
+mod sources;
+mod team;
+
+pub use level::Level;
+pub use sources::{CRATES, sources};
+
+use crate::device::{AdapterClass, Device, Identity, Program};
+use crate::{Error, Graph, Op, Precision, Weights};
+use program::CpuProgram;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Crates whose versions a result of this device depends on.
-pub const CRATES: &[&str] = &["rayon", "half"];
-
-/// The sources of the kernels that this graph runs here.
-pub fn sources(_graph: &Graph, _precision: Precision) -> Vec<Source> {
-    vec![Source { name: "cpu/mod.rs", text: include_str!("mod.rs") }]
-}
+use team::Team;
 
 /// The machine's own processor.
 #[derive(Debug)]
 pub struct CpuDevice {
     identity: Identity,
+    team: Arc<Team>,
+    level: Level,
 }
 
 impl CpuDevice {
-    /// Opens the processor with this many threads; all of them if none is given.
-    pub fn open(_threads: Option<usize>) -> Result<Self, Error> {
+    /// Opens the processor with this many threads (all that the process may use if none is given) and the
+    /// best instructions that it has.
+    pub fn open(threads: Option<usize>) -> Result<Self, Error> {
+        Self::open_at(Level::best(), threads)
+    }
+
+    /// Opens the processor with the instructions of one level; it is an error if they are not here.
+    pub fn open_at(level: Level, threads: Option<usize>) -> Result<Self, Error> {
+        if !level.is_here() {
+            let detail = format!("this processor has no {}", level.name());
+            return Err(Error::Absent { device: "cpu".into(), detail });
+        }
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.unwrap_or_else(available).max(1);
+        let team = Arc::new(Team::new(threads)?);
         let identity = Identity {
             device: "cpu".into(),
-            adapter: "cpu".into(),
-            driver: "none".into(),
+            adapter: std::env::consts::ARCH.into(),
+            driver: format!("{} with {threads} threads", level.name()),
             class: AdapterClass::Hardware,
-            limits: BTreeMap::new(),
-            features: Vec::new(),
+            limits: BTreeMap::from([("threads".to_owned(), threads as u64)]),
+            features: Level::ALL.iter().filter(|l| l.is_here()).map(|l| l.name().into()).collect(),
         };
-        Ok(Self { identity })
+        Ok(Self { identity, team, level })
     }
 }
 
@@ -40,42 +70,28 @@ impl Device for CpuDevice {
         &self.identity
     }
 
-    fn supports(&self, _op: &Op, _precision: Precision) -> Result<(), Error> {
-        Ok(())
+    fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
+        match precision {
+            Precision::F32 => Ok(()),
+            Precision::F16 => Err(Error::Unsupported {
+                device: "cpu".into(),
+                op: op.name(),
+                precision,
+                detail: "the CPU device computes in f32 only".into(),
+            }),
+        }
     }
 
     fn prepare(
         &self,
         graph: &Graph,
         weights: &Weights,
-        _precision: Precision,
+        precision: Precision,
     ) -> Result<Box<dyn Program>, Error> {
-        let mut given = Vec::new();
-        for (name, of) in graph.weights() {
-            given.push((name.to_owned(), weights.tensor(name, of)?));
+        for node in graph.nodes() {
+            self.supports(&node.op, precision)?;
         }
-        let weights = Arc::new(Weights::given(given));
-        Ok(Box::new(Skeleton { graph: graph.clone(), weights, outputs: Vec::new() }))
-    }
-}
-
-struct Skeleton {
-    graph: Graph,
-    weights: Arc<Weights>,
-    outputs: Vec<Tensor>,
-}
-
-impl Program for Skeleton {
-    fn run(&mut self, inputs: &[Tensor]) -> Result<(&[Tensor], Duration), Error> {
-        let (found, time) = clock::timed(|| evaluate(&self.graph, &self.weights, inputs));
-        #[expect(clippy::cast_possible_truncation, reason = "f32 is wanted")]
-        let narrow = |data: Vec<f64>| data.into_iter().map(|v| v as f32).collect();
-        self.outputs = found?.into_iter().map(|a| Tensor::f32(a.shape, narrow(a.data))).collect();
-        Ok((&self.outputs, time))
-    }
-
-    fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error> {
-        let (_, whole) = self.run(inputs)?;
-        Ok(Timing { whole, ops: Vec::new() })
+        let program = CpuProgram::new(graph, weights, Arc::clone(&self.team), self.level)?;
+        Ok(Box::new(program))
     }
 }

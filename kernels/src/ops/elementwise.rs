@@ -254,7 +254,7 @@ pub(super) fn broadcast(op: &'static str, a: &[usize], b: &[usize]) -> Result<Ve
 }
 
 /// For every index of `to`, in order, the index of the element of `from` that is broadcast there.
-pub(super) fn broadcast_offsets(from: &[usize], to: &[usize]) -> Vec<usize> {
+pub(crate) fn broadcast_offsets(from: &[usize], to: &[usize]) -> Vec<usize> {
     let mut offsets = vec![0];
     let skipped = to.len() - from.len();
     let mut stride: usize = from.iter().product();

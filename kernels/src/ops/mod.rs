@@ -13,6 +13,8 @@ mod linear;
 mod normalise;
 mod reduce;
 
+pub(crate) use elementwise::broadcast_offsets;
+
 pub use array::Array;
 pub use cost::Cost;
 pub use elementwise::{Activation, BinaryOp, UnaryOp};

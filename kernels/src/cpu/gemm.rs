@@ -1,0 +1,379 @@
+//! The matrix product of the CPU device: register tiles over a right operand that is packed into panels.
+//!
+//! A panel holds `width` columns of the right operand, `[k][width]`, padded with zeros. A tile keeps some rows
+//! of one panel's columns of the result in registers (Goto and van de Geijn, "Anatomy of high-performance
+//! matrix multiplication", TOMS 34(3), 2008). The left operand is read where it is. Weights are packed once.
+
+use super::level::Level;
+use super::math;
+use crate::Activation;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// Vectors of columns in a panel.
+const VECTORS: usize = 2;
+/// Bytes of one panel that stay in the first-level cache while rows pass by.
+const PANEL_CACHE_BYTES: usize = 24 * 1024;
+/// Rows whose left operand stays in the second-level cache while panels pass by.
+const ROW_BLOCK: usize = 144;
+/// Operations that make a task worth handing to a thread.
+const TASK_OPERATIONS: usize = 3_000_000;
+
+/// Columns of a panel.
+pub(super) const fn panel_width(level: Level) -> usize {
+    VECTORS * level.lanes()
+}
+
+/// Floats that a packed right operand of `k` rows and `n` columns takes.
+pub(super) const fn packed_len(level: Level, k: usize, n: usize) -> usize {
+    let width = panel_width(level);
+    n.div_ceil(width) * width * k
+}
+
+/// Where the elements of a right operand of `n` columns are: column `j`, row `p` at `j·column + p·row`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Strides {
+    pub(super) column: usize,
+    pub(super) row: usize,
+}
+
+/// Packs the columns of one panel, beginning with `first`, of a right operand with `n` columns.
+pub(super) fn pack_panel(
+    from: &[f32],
+    strides: Strides,
+    columns: Range<usize>,
+    width: usize,
+    panel: &mut [f32],
+) {
+    for (p, row) in panel.chunks_exact_mut(width).enumerate() {
+        for (j, slot) in row.iter_mut().enumerate() {
+            let column = columns.start + j;
+            *slot = if column < columns.end {
+                from[column * strides.column + p * strides.row]
+            } else {
+                0.0
+            };
+        }
+    }
+}
+
+/// Packs a whole right operand of `k` rows and `n` columns.
+pub(super) fn pack(
+    level: Level,
+    from: &[f32],
+    strides: Strides,
+    k: usize,
+    n: usize,
+    to: &mut [f32],
+) {
+    let width = panel_width(level);
+    for (index, panel) in to.chunks_exact_mut(width * k).enumerate() {
+        pack_panel(from, strides, index * width..n, width, panel);
+    }
+}
+
+/// How a product is cut into tasks: blocks of rows times groups of panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Partition {
+    row_block: usize,
+    row_blocks: usize,
+    panel_group: usize,
+    panel_groups: usize,
+}
+
+impl Partition {
+    pub(super) fn new(level: Level, m: usize, n: usize, k: usize) -> Self {
+        let width = panel_width(level);
+        let panels = n.div_ceil(width);
+        let blocks = m.div_ceil(ROW_BLOCK);
+        let tile = tile_rows_of(level);
+        let row_block = m.div_ceil(blocks).next_multiple_of(tile).min(m);
+        let operations = 2 * row_block * width * k;
+        let panel_group = (TASK_OPERATIONS / operations.max(1)).clamp(1, panels);
+        Self {
+            row_block,
+            row_blocks: m.div_ceil(row_block),
+            panel_group,
+            panel_groups: panels.div_ceil(panel_group),
+        }
+    }
+
+    pub(super) const fn tasks(&self) -> usize {
+        self.row_blocks * self.panel_groups
+    }
+
+    /// The rows and the panels of a task.
+    pub(super) fn task(
+        &self,
+        task: usize,
+        m: usize,
+        panels: usize,
+    ) -> (Range<usize>, Range<usize>) {
+        let row = task / self.panel_groups * self.row_block;
+        let panel = task % self.panel_groups * self.panel_group;
+        (row..(row + self.row_block).min(m), panel..(panel + self.panel_group).min(panels))
+    }
+}
+
+/// A part of a product: some rows of the left operand times some panels of the right one.
+pub(super) struct Part<'a> {
+    /// The rows of the left operand, `stride_a` apart.
+    pub(super) a: &'a [f32],
+    pub(super) stride_a: usize,
+    pub(super) rows: usize,
+    /// The depth of the product.
+    pub(super) k: usize,
+    /// All panels of the right operand.
+    pub(super) packed: &'a [f32],
+    /// Those of this part.
+    pub(super) panels: Range<usize>,
+    /// All columns of the result.
+    pub(super) n: usize,
+    /// The first of the rows of the result, `stride_c` apart.
+    pub(super) c: *mut f32,
+    pub(super) stride_c: usize,
+    /// Added to every row; `n` elements.
+    pub(super) bias: Option<&'a [f32]>,
+    /// Added before the activation: the same rows of a matrix like the result.
+    pub(super) residual: Option<&'a [f32]>,
+    pub(super) activation: Activation,
+}
+
+impl Part<'_> {
+    /// Computes the part.
+    ///
+    /// # Safety
+    /// For every row, the columns of the panels must be valid for writes at `c`, and nobody else may
+    /// touch them meanwhile.
+    pub(super) unsafe fn run(self, level: Level) {
+        assert!(self.a.len() >= (self.rows - 1) * self.stride_a + self.k);
+        assert!(self.packed.len() >= self.panels.end * panel_width(level) * self.k);
+        assert!(self.bias.is_none_or(|bias| bias.len() == self.n));
+        level.run(self);
+    }
+}
+
+impl WithSimd for Part<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = VECTORS * S::F32_LANES;
+        let depth = depth_block(self.k, width);
+        for first in (0..self.k).step_by(depth) {
+            let block = first..(first + depth).min(self.k);
+            for panel in self.panels.clone() {
+                self.panel(simd, panel, block.clone());
+            }
+        }
+        if self.residual.is_some() || self.activation != Activation::Identity {
+            self.finish(simd);
+        }
+    }
+}
+
+impl Part<'_> {
+    /// All rows of one panel for one block of the depth.
+    #[inline(always)]
+    fn panel<S: Simd>(&self, simd: S, panel: usize, block: Range<usize>) {
+        let width = VECTORS * S::F32_LANES;
+        let packed = &self.packed[(panel * self.k + block.start) * width..][..block.len() * width];
+        let columns = panel * width..((panel + 1) * width).min(self.n);
+        let mut row = 0;
+        while row < self.rows {
+            let count = tile_rows::<S>().min(self.rows - row);
+            // SAFETY: `run` has checked the operands; its caller answers for the result.
+            unsafe {
+                let tile = Tile {
+                    a: self.a.as_ptr().add(row * self.stride_a + block.start),
+                    stride_a: self.stride_a,
+                    packed: packed.as_ptr(),
+                    depth: block.len(),
+                    c: self.c.add(row * self.stride_c + columns.start),
+                    stride_c: self.stride_c,
+                    columns: columns.len(),
+                };
+                let start = match self.bias {
+                    _ if block.start > 0 => Start::Result,
+                    Some(bias) => Start::Bias(&bias[columns.clone()]),
+                    None => Start::Zero,
+                };
+                tile.run_rows(simd, count, start);
+            }
+            row += count;
+        }
+    }
+
+    /// Residual and activation over the finished part, while it is in the cache.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S) {
+        let width = VECTORS * S::F32_LANES;
+        let first = self.panels.start * width;
+        let columns = (self.panels.end * width).min(self.n) - first;
+        for row in 0..self.rows {
+            // SAFETY: these are the columns of the panels, which are ours (see `run`).
+            let out = unsafe {
+                std::slice::from_raw_parts_mut(self.c.add(row * self.stride_c + first), columns)
+            };
+            if let Some(residual) = self.residual {
+                let residual = &residual[row * self.stride_c + first..][..columns];
+                math::add_assign(simd, out, residual);
+            }
+            math::activate(simd, self.activation, out);
+        }
+    }
+}
+
+/// The depth that is done at once: the same for all blocks, so that none is short.
+#[inline(always)]
+fn depth_block(k: usize, width: usize) -> usize {
+    let most = PANEL_CACHE_BYTES / (width * size_of::<f32>());
+    k.div_ceil(k.div_ceil(most))
+}
+
+/// Rows of a tile: what fits the registers beside one row of the panel and one broadcast element.
+const fn tile_rows<S: Simd>() -> usize {
+    match (S::REGISTER_COUNT, S::F32_LANES) {
+        (32.., _) => 12,
+        (_, 8..) => 6,
+        _ => 4,
+    }
+}
+
+const fn tile_rows_of(level: Level) -> usize {
+    match level {
+        Level::Portable => 4,
+        Level::Avx2 => 6,
+        Level::Avx512 => 12,
+    }
+}
+
+/// What a tile begins with.
+#[derive(Clone, Copy)]
+enum Start<'a> {
+    Zero,
+    Bias(&'a [f32]),
+    /// What earlier blocks of the depth have left in the result.
+    Result,
+}
+
+/// Some rows of one panel's columns.
+struct Tile {
+    a: *const f32,
+    stride_a: usize,
+    packed: *const f32,
+    depth: usize,
+    c: *mut f32,
+    stride_c: usize,
+    columns: usize,
+}
+
+impl Tile {
+    /// # Safety
+    /// All pointers are valid for `rows` rows, `depth` and `columns`.
+    #[inline(always)]
+    unsafe fn run_rows<S: Simd>(&self, simd: S, rows: usize, start: Start<'_>) {
+        // SAFETY: passed on.
+        unsafe {
+            match rows {
+                1 => self.run::<S, 1>(simd, start),
+                2 => self.run::<S, 2>(simd, start),
+                3 => self.run::<S, 3>(simd, start),
+                4 => self.run::<S, 4>(simd, start),
+                5 if tile_rows::<S>() >= 6 => self.run::<S, 5>(simd, start),
+                6 if tile_rows::<S>() >= 6 => self.run::<S, 6>(simd, start),
+                7 if tile_rows::<S>() >= 12 => self.run::<S, 7>(simd, start),
+                8 if tile_rows::<S>() >= 12 => self.run::<S, 8>(simd, start),
+                9 if tile_rows::<S>() >= 12 => self.run::<S, 9>(simd, start),
+                10 if tile_rows::<S>() >= 12 => self.run::<S, 10>(simd, start),
+                11 if tile_rows::<S>() >= 12 => self.run::<S, 11>(simd, start),
+                12 if tile_rows::<S>() >= 12 => self.run::<S, 12>(simd, start),
+                other => unreachable!("a tile of {other} rows"),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn run<S: Simd, const ROWS: usize>(&self, simd: S, start: Start<'_>) {
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        let whole = self.columns == VECTORS * S::F32_LANES;
+        // SAFETY: `load` and `store` stay within `columns`, the products within `depth` and `ROWS`.
+        unsafe {
+            match start {
+                Start::Zero => {}
+                Start::Bias(bias) => {
+                    let first = load(simd, bias.as_ptr(), self.columns, whole);
+                    sums = [first; ROWS];
+                }
+                Start::Result => {
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        *sum = load(simd, self.c.add(i * self.stride_c), self.columns, whole);
+                    }
+                }
+            }
+            for p in 0..self.depth {
+                let row: *const S::f32s = self.packed.add(p * VECTORS * S::F32_LANES).cast();
+                let right = [row.read_unaligned(), row.add(1).read_unaligned()];
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let left = simd.splat_f32s(*self.a.add(i * self.stride_a + p));
+                    for v in 0..VECTORS {
+                        sum[v] = simd.mul_add_e_f32s(left, right[v], sum[v]);
+                    }
+                }
+            }
+            for (i, sum) in sums.iter().enumerate() {
+                store(simd, self.c.add(i * self.stride_c), self.columns, whole, *sum);
+            }
+        }
+    }
+}
+
+/// The columns that vector `v` holds when only `columns` are there.
+#[inline(always)]
+fn lanes_of<S: Simd>(v: usize, columns: usize) -> Range<usize> {
+    (v * S::F32_LANES).min(columns)..((v + 1) * S::F32_LANES).min(columns)
+}
+
+/// # Safety
+/// `columns` elements at `from` are valid for reads; `whole` says that they fill all vectors.
+#[inline(always)]
+unsafe fn load<S: Simd>(
+    simd: S,
+    from: *const f32,
+    columns: usize,
+    whole: bool,
+) -> [S::f32s; VECTORS] {
+    if whole {
+        let from = from.cast::<S::f32s>();
+        // SAFETY: all vectors are filled.
+        return unsafe { [from.read_unaligned(), from.add(1).read_unaligned()] };
+    }
+    // SAFETY: exactly the valid elements.
+    let slice = unsafe { std::slice::from_raw_parts(from, columns) };
+    let [first, second] = [lanes_of::<S>(0, columns), lanes_of::<S>(1, columns)];
+    [simd.partial_load_f32s(&slice[first]), simd.partial_load_f32s(&slice[second])]
+}
+
+/// # Safety
+/// `columns` elements at `to` are valid for writes; `whole` says that they fill all vectors.
+#[inline(always)]
+unsafe fn store<S: Simd>(
+    simd: S,
+    to: *mut f32,
+    columns: usize,
+    whole: bool,
+    values: [S::f32s; VECTORS],
+) {
+    if whole {
+        for (v, value) in values.into_iter().enumerate() {
+            // SAFETY: all vectors are filled.
+            unsafe { to.cast::<S::f32s>().add(v).write_unaligned(value) };
+        }
+        return;
+    }
+    // SAFETY: exactly the valid elements.
+    let slice = unsafe { std::slice::from_raw_parts_mut(to, columns) };
+    for (v, value) in values.into_iter().enumerate() {
+        simd.partial_store_f32s(&mut slice[lanes_of::<S>(v, columns)], value);
+    }
+}

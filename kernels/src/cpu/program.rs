@@ -1,0 +1,126 @@
+//! A prepared graph on the CPU: its memory, its steps, and a run of them.
+
+use super::kernel::{Context, Fault};
+use super::level::Level;
+use super::lower::{Lowered, lower};
+use super::memory::{ALIGNMENT, Floats, Memory, Place, Slot};
+use super::team::{Steps, Team};
+use crate::device::{OpTime, Program, Timing};
+use crate::{Data, Error, Graph, Tensor, Weights, clock};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A graph with its weights, packed and placed.
+pub(super) struct CpuProgram {
+    graph: Graph,
+    team: Arc<Team>,
+    level: Level,
+    lowered: Lowered,
+    steps: Steps,
+    arena: Floats,
+    /// The first of the threads' own parts of the arena, and the length of each.
+    scratch: usize,
+    scratch_len: usize,
+    outputs: Vec<Tensor>,
+    fault: Fault,
+}
+
+impl CpuProgram {
+    pub(super) fn new(
+        graph: &Graph,
+        weights: &Weights,
+        team: Arc<Team>,
+        level: Level,
+    ) -> Result<Self, Error> {
+        let lowered = lower(graph, weights, level)?;
+        let steps = Steps::new(lowered.kernels.iter().map(|kernel| kernel.tasks()).collect());
+        let most = lowered.kernels.iter().map(|kernel| kernel.scratch()).max().unwrap_or(0);
+        let scratch_len = most.next_multiple_of(ALIGNMENT);
+        let arena = Floats::zeroed(lowered.arena + team.threads() * scratch_len);
+        let outputs = graph.outputs().iter().map(|(_, v)| Tensor::zeros(&graph.node(*v).output));
+        Ok(Self {
+            graph: graph.clone(),
+            level,
+            steps,
+            arena,
+            scratch: lowered.arena,
+            scratch_len,
+            outputs: outputs.collect(),
+            fault: Fault::default(),
+            team,
+            lowered,
+        })
+    }
+
+    fn execute(&mut self, inputs: &[Tensor]) -> Result<(), Error> {
+        self.graph.check_inputs(inputs)?;
+        let memory = Memory::new(&mut self.arena, &self.lowered.constants);
+        for (tensor, slot) in inputs.iter().zip(&self.lowered.inputs) {
+            // SAFETY: no thread of the team runs yet.
+            let place = unsafe { memory.part(*slot, 0..slot.len) };
+            place_input(tensor, place);
+        }
+        let context = Context { memory, level: self.level, fault: &self.fault };
+        let (kernels, start, len) = (&self.lowered.kernels, self.scratch, self.scratch_len);
+        self.team.run(&mut self.steps, |thread, step, task| {
+            let offset = start + thread * len;
+            let own = Slot { place: Place::Arena, offset, len };
+            // SAFETY: the scratch is this thread's; the schedule keeps reads and writes apart, and the team
+            // runs each task once and no two steps at a time.
+            unsafe { kernels[step].run(&context, task, memory.part(own, 0..len)) };
+        });
+        if let Some((index, rows)) = self.fault.take() {
+            return Err(Error::Input {
+                name: "indices of gather".into(),
+                expected: format!("values in 0..{rows}"),
+                found: index.to_string(),
+            });
+        }
+        for (tensor, slot) in self.outputs.iter_mut().zip(&self.lowered.outputs) {
+            // SAFETY: the team has finished.
+            unsafe {
+                match tensor.data_mut() {
+                    Data::F32(values) => values.copy_from_slice(memory.floats(*slot)),
+                    Data::I32(values) => values.copy_from_slice(memory.indices(*slot)),
+                    Data::F16(_) => unreachable!("outputs are made as f32"),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Indices keep their bits; halves are widened.
+fn place_input(tensor: &Tensor, place: &mut [f32]) {
+    match tensor.data() {
+        Data::F32(values) => place.copy_from_slice(values),
+        Data::F16(values) => {
+            place.iter_mut().zip(values).for_each(|(to, from)| *to = from.to_f32());
+        }
+        Data::I32(values) => {
+            place.iter_mut().zip(values).for_each(|(to, &from)| {
+                *to = f32::from_bits(from.cast_unsigned());
+            });
+        }
+    }
+}
+
+impl Program for CpuProgram {
+    fn run(&mut self, inputs: &[Tensor]) -> Result<(&[Tensor], Duration), Error> {
+        let (result, time) = clock::timed(|| self.execute(inputs));
+        result?;
+        Ok((&self.outputs, time))
+    }
+
+    fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error> {
+        self.steps.ends = Some(Vec::new());
+        let (result, whole) = clock::timed(|| self.execute(inputs));
+        let ends = self.steps.ends.take().unwrap_or_default();
+        result?;
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let times = ends.iter().zip(starts).map(|(end, start)| end - start);
+        let names = self.lowered.names.iter().cloned();
+        let ops = names.zip(times).map(|(name, time_ns)| OpTime { name, time_ns }).collect();
+        Ok(Timing { whole, ops })
+    }
+}

@@ -1,0 +1,230 @@
+//! The order of the steps of a CPU program, what is fused, and how long each value lives.
+//! Where values are placed follows from that; what a step computes is made in `lower`.
+
+use super::memory::{ALIGNMENT, Place, Slot};
+use crate::{Activation, Graph, Node, Op};
+use std::collections::BTreeMap;
+
+/// Something that takes room in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Id {
+    /// The value of the node with this index.
+    Value(usize),
+    /// The packed right operand of the node with this index.
+    Packed(usize),
+}
+
+/// One step to be made.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// The node that is computed.
+    pub(super) node: usize,
+    pub(super) work: Work,
+    reads: Vec<Id>,
+    writes: Id,
+}
+
+/// What a step does for its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// All of it.
+    Compute,
+    /// Packs its right operand.
+    Pack,
+    /// A dense layer (the node given here) and the addition to another value.
+    AddTo { linear: usize, other: usize },
+    /// Copies its operand of this number.
+    Join(usize),
+}
+
+/// The steps of a graph in order.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    pub(super) items: Vec<Item>,
+    /// For each node the node whose memory it shares: itself, or the operand of a reshape.
+    pub(super) home: Vec<usize>,
+}
+
+impl Schedule {
+    pub(super) fn new(graph: &Graph) -> Self {
+        let nodes = graph.nodes();
+        let mut home: Vec<usize> = (0..nodes.len()).collect();
+        for (index, node) in nodes.iter().enumerate() {
+            if matches!(node.op, Op::Reshape { .. }) {
+                home[index] = home[node.operands[0].index()];
+            }
+        }
+        let fused = fused_additions(graph, &home);
+        let absorbed: Vec<usize> = fused.values().map(|&(linear, _)| linear).collect();
+        let mut schedule = Self { items: Vec::new(), home };
+        for (index, node) in nodes.iter().enumerate() {
+            if node.op.is_leaf() || schedule.home[index] != index || absorbed.contains(&index) {
+                continue;
+            }
+            match fused.get(&index) {
+                Some(&(linear, other)) => {
+                    schedule.push_product(
+                        graph,
+                        index,
+                        &nodes[linear],
+                        Work::AddTo { linear, other },
+                    );
+                }
+                None => schedule.push(graph, index, node),
+            }
+        }
+        schedule
+    }
+
+    fn push(&mut self, graph: &Graph, index: usize, node: &Node) {
+        match node.op {
+            Op::Linear { .. } | Op::MatMul { .. } => {
+                self.push_product(graph, index, node, Work::Compute);
+            }
+            Op::Concat { .. } => {
+                for (part, operand) in node.operands.iter().enumerate() {
+                    let reads = vec![Id::Value(self.home[operand.index()])];
+                    self.items.push(Item {
+                        node: index,
+                        work: Work::Join(part),
+                        reads,
+                        writes: Id::Value(index),
+                    });
+                }
+            }
+            _ => {
+                let reads = node.operands.iter().map(|v| Id::Value(self.home[v.index()])).collect();
+                let writes = Id::Value(index);
+                self.items.push(Item { node: index, work: Work::Compute, reads, writes });
+            }
+        }
+    }
+
+    /// A product for the node `index`; `product` is the node with the matrices. A right operand that is only
+    /// known at run time is packed first.
+    fn push_product(&mut self, graph: &Graph, index: usize, product: &Node, work: Work) {
+        let mut reads: Vec<Id> =
+            product.operands.iter().map(|v| Id::Value(self.home[v.index()])).collect();
+        let right = self.home[product.operands[1].index()];
+        if !matches!(graph.nodes()[right].op, Op::Weight { .. }) {
+            let packed = Id::Packed(index);
+            let reads_right = vec![Id::Value(right)];
+            self.items.push(Item {
+                node: index,
+                work: Work::Pack,
+                reads: reads_right,
+                writes: packed,
+            });
+            reads[1] = packed;
+        }
+        if let Work::AddTo { other, .. } = work {
+            reads.push(Id::Value(self.home[other]));
+        }
+        self.items.push(Item { node: index, work, reads, writes: Id::Value(index) });
+    }
+
+    /// Places everything that lives in the arena. `len` gives the elements of each.
+    /// Returns the places and the length of the arena.
+    pub(super) fn place(
+        &self,
+        graph: &Graph,
+        len: impl Fn(Id) -> usize,
+    ) -> (BTreeMap<Id, Slot>, usize) {
+        let mut placed: Vec<(Life, Slot)> = Vec::new();
+        let mut slots = BTreeMap::new();
+        let mut end = 0;
+        for (id, life) in self.lives(graph) {
+            let len = len(id);
+            let room = len.next_multiple_of(ALIGNMENT);
+            let mut busy: Vec<&Slot> = placed
+                .iter()
+                .filter(|(other, _)| other.meets(life))
+                .map(|(_, slot)| slot)
+                .collect();
+            busy.sort_unstable_by_key(|slot| slot.offset);
+            let mut offset = 0;
+            for slot in busy {
+                if offset + room <= slot.offset {
+                    break;
+                }
+                offset = offset.max((slot.offset + slot.len).next_multiple_of(ALIGNMENT));
+            }
+            let slot = Slot { place: Place::Arena, offset, len };
+            end = end.max(offset + room);
+            placed.push((life, slot));
+            slots.insert(id, slot);
+        }
+        (slots, end)
+    }
+
+    /// Everything that lives in the arena with the steps of its life, in the order of birth.
+    fn lives(&self, graph: &Graph) -> Vec<(Id, Life)> {
+        let mut lives: BTreeMap<Id, Life> = BTreeMap::new();
+        for value in graph.input_values() {
+            lives.insert(Id::Value(value.index()), Life { first: 0, last: 0 });
+        }
+        for (step, item) in self.items.iter().enumerate() {
+            lives.entry(item.writes).or_insert(Life { first: step, last: step });
+            for id in item.reads.iter().chain([&item.writes]) {
+                // What is not alive is a constant.
+                if let Some(life) = lives.get_mut(id) {
+                    life.last = step;
+                }
+            }
+        }
+        for (_, value) in graph.outputs() {
+            if let Some(life) = lives.get_mut(&Id::Value(self.home[value.index()])) {
+                life.last = self.items.len();
+            }
+        }
+        let mut lives: Vec<_> = lives.into_iter().collect();
+        lives.sort_by_key(|(_, life)| life.first);
+        lives
+    }
+}
+
+/// The steps in which something is needed, both included.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    first: usize,
+    last: usize,
+}
+
+impl Life {
+    fn meets(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// Additions that a dense layer can do itself: for the node of the addition the layer and the other operand.
+///
+/// The layer must have no activation, serve the addition alone, and be no output; the other operand must have
+/// its shape.
+fn fused_additions(graph: &Graph, home: &[usize]) -> BTreeMap<usize, (usize, usize)> {
+    let nodes = graph.nodes();
+    let mut uses = vec![0usize; nodes.len()];
+    let operands = nodes.iter().flat_map(|node| &node.operands);
+    operands.for_each(|operand| uses[home[operand.index()]] += 1);
+    graph.outputs().iter().for_each(|(_, value)| uses[home[value.index()]] += 1);
+    let mut fused = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        if node.op != Op::Binary(crate::BinaryOp::Add) {
+            continue;
+        }
+        let [left, right] = [node.operands[0].index(), node.operands[1].index()];
+        let fits = |linear: usize, other: usize| {
+            let plain =
+                matches!(nodes[linear].op, Op::Linear { activation: Activation::Identity, .. });
+            plain
+                && uses[linear] == 1
+                && nodes[other].output == node.output
+                && nodes[linear].output == node.output
+        };
+        if fits(left, right) {
+            fused.insert(index, (left, right));
+        } else if fits(right, left) {
+            fused.insert(index, (right, left));
+        }
+    }
+    fused
+}

@@ -1,0 +1,55 @@
+//! Which source texts a graph runs on the CPU: what its results depend on besides the crates below.
+
+use crate::device::Source;
+use crate::{Graph, Op, Precision};
+
+/// Crates whose versions a result of this device depends on.
+pub const CRATES: &[&str] = &["pulp", "rayon"];
+
+macro_rules! source {
+    ($file:literal) => {
+        Source { name: concat!("cpu/", $file), text: include_str!($file) }
+    };
+}
+
+/// What every graph runs.
+const COMMON: [Source; 8] = [
+    source!("mod.rs"),
+    source!("kernel.rs"),
+    source!("level.rs"),
+    source!("lower.rs"),
+    source!("memory.rs"),
+    source!("program.rs"),
+    source!("schedule.rs"),
+    source!("team.rs"),
+];
+
+/// The sources of the kernels that this graph runs here, each once, in the order of their names.
+pub fn sources(graph: &Graph, _: Precision) -> Vec<Source> {
+    let mut sources = COMMON.to_vec();
+    for node in graph.nodes() {
+        sources.extend_from_slice(of(&node.op));
+    }
+    sources.sort_unstable_by_key(|source| source.name);
+    sources.dedup();
+    sources
+}
+
+fn of(op: &Op) -> &'static [Source] {
+    match op {
+        Op::Input { .. } | Op::Weight { .. } | Op::Scalar { .. } | Op::Reshape { .. } => &[],
+        Op::Linear { .. } | Op::MatMul { .. } => {
+            const { &[source!("dense.rs"), source!("gemm.rs"), source!("math.rs")] }
+        }
+        Op::Attention { .. } => {
+            const { &[source!("attention.rs"), source!("gemm.rs"), source!("math.rs")] }
+        }
+        Op::LayerNorm { .. } | Op::Softmax => const { &[source!("math.rs"), source!("rows.rs")] },
+        Op::Unary(_) | Op::Binary(_) | Op::Reduce { .. } | Op::ToFloat => {
+            const { &[source!("elementwise.rs"), source!("math.rs")] }
+        }
+        Op::Gather | Op::Transpose { .. } | Op::Slice { .. } | Op::Concat { .. } => {
+            const { &[source!("movement.rs")] }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The threads of the CPU device: all of them go through the steps of a program together, and meet after each.
+//!
+//! Within a step a thread takes the next task that nobody has taken, so a thread that the machine holds up
+//! costs one task and not its share of the step.
+
+use crate::clock::Stopwatch;
+use crate::{Error, clock};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Looks at the barrier before a waiting thread offers its processor to others.
+const SPINS: u32 = 4000;
+
+/// A fixed number of threads.
+#[derive(Debug)]
+pub(super) struct Team {
+    pool: ThreadPool,
+}
+
+impl Team {
+    /// A team of `threads`.
+    pub(super) fn new(threads: usize) -> Result<Self, Error> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("cpu-{index}"))
+            .build()
+            .map_err(|e| Error::Device { device: "cpu".into(), detail: e.to_string() })?;
+        Ok(Self { pool })
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Runs the tasks of all steps, each step after the one before it. `tasks[i]` is the number of tasks of
+    /// step `i`; `work(thread, step, task)` does one of them.
+    pub(super) fn run(&self, steps: &mut Steps, work: impl Fn(usize, usize, usize) + Sync) {
+        steps.taken.iter_mut().for_each(|taken| *taken.get_mut() = 0);
+        let meeting = Meeting::new(self.threads());
+        let times = steps.ends.is_some().then(clock::start);
+        let steps_ref = &*steps;
+        let ends = self.pool.broadcast(|context| {
+            let guard = Guard(&meeting);
+            let mut own = Ends::new(steps_ref, context.index(), times);
+            for (step, (&tasks, taken)) in steps_ref.tasks.iter().zip(&steps_ref.taken).enumerate()
+            {
+                loop {
+                    let task = taken.fetch_add(1, Ordering::Relaxed);
+                    if task >= tasks {
+                        break;
+                    }
+                    work(context.index(), step, task);
+                }
+                meeting.meet();
+                own.mark();
+            }
+            std::mem::forget(guard);
+            own.nanoseconds
+        });
+        if steps.ends.is_some() {
+            steps.ends = ends.into_iter().next();
+        }
+    }
+}
+
+/// The numbers of tasks of the steps, and what a run needs to hand them out.
+#[derive(Debug)]
+pub(super) struct Steps {
+    tasks: Vec<usize>,
+    taken: Vec<AtomicUsize>,
+    /// Nanoseconds from the start of the run to the end of each step, if they are wanted.
+    pub(super) ends: Option<Vec<u64>>,
+}
+
+impl Steps {
+    pub(super) fn new(tasks: Vec<usize>) -> Self {
+        let taken = tasks.iter().map(|_| AtomicUsize::new(0)).collect();
+        Self { tasks, taken, ends: None }
+    }
+}
+
+/// The ends of steps as the first thread sees them.
+struct Ends {
+    watch: Option<Stopwatch>,
+    nanoseconds: Vec<u64>,
+}
+
+impl Ends {
+    fn new(steps: &Steps, thread: usize, watch: Option<Stopwatch>) -> Self {
+        let watch = watch.filter(|_| thread == 0);
+        let room = if watch.is_some() { steps.tasks.len() } else { 0 };
+        Self { watch, nanoseconds: Vec::with_capacity(room) }
+    }
+
+    fn mark(&mut self) {
+        if let Some(watch) = self.watch {
+            self.nanoseconds.push(watch.nanoseconds());
+        }
+    }
+}
+
+/// Where the threads wait for each other. The one that comes last opens the next round.
+struct Meeting {
+    threads: usize,
+    arrived: AtomicUsize,
+    round: AtomicUsize,
+    failed: AtomicBool,
+}
+
+impl Meeting {
+    fn new(threads: usize) -> Self {
+        Self {
+            threads,
+            arrived: AtomicUsize::new(0),
+            round: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    fn meet(&self) {
+        let round = self.round.load(Ordering::Acquire);
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            self.arrived.store(0, Ordering::Relaxed);
+            self.round.store(round.wrapping_add(1), Ordering::Release);
+            return;
+        }
+        let mut spins = 0;
+        while self.round.load(Ordering::Acquire) == round {
+            assert!(!self.failed.load(Ordering::Relaxed), "another thread of the team panicked");
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
+    }
+}
+
+/// Tells the others when a thread leaves by a panic, which they would otherwise wait for.
+struct Guard<'a>(&'a Meeting);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_and_steps_do_not_overlap() {
+        let team = Team::new(3).unwrap();
+        let counts: Vec<AtomicUsize> = (0..4).map(|_| AtomicUsize::new(0)).collect();
+        let tasks = [5, 1, 0, 7];
+        let mut steps = Steps::new(tasks.to_vec());
+        for round in 1..=50 {
+            team.run(&mut steps, |_, step, _| {
+                for (before, tasks) in tasks.iter().enumerate().take(step) {
+                    assert_eq!(counts[before].load(Ordering::Acquire), tasks * round);
+                }
+                counts[step].fetch_add(1, Ordering::AcqRel);
+            });
+        }
+        let counts: Vec<_> = counts.iter().map(|count| count.load(Ordering::Acquire)).collect();
+        assert_eq!(counts, [250, 50, 0, 350]);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller() {
+        let team = Team::new(2).unwrap();
+        let mut steps = Steps::new(vec![1, 1]);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            team.run(&mut steps, |_, step, _| assert_eq!(step, 1, "on purpose"));
+        }));
+        assert!(result.is_err());
+    }
+}
