@@ -207,11 +207,7 @@ impl Op {
     }
 
     /// The result in f64. Operands and the result have the types of the graph.
-    pub(crate) fn reference(
-        &self,
-        operands: &[&Array],
-        output: &TensorType,
-    ) -> Result<Array, Error> {
+    pub fn reference(&self, operands: &[&Array], output: &TensorType) -> Result<Array, Error> {
         let shape = output.shape.clone();
         Ok(match self {
             Self::Input { .. } | Self::Weight { .. } => {
@@ -236,15 +232,20 @@ impl Op {
 
     /// A bound on the error of each element of the result when it is computed in floats of unit
     /// roundoff `u`, for operands that are exact in that format. Each file states how its bound is derived.
+    ///
+    /// Those bounds are relative. Below the smallest normal number of the format a result may be rounded to a
+    /// multiple of the smallest subnormal or flushed to zero (WGSL §15.7.2 allows both, IEEE 754 the first), so
+    /// whatever is computed rather than moved has an absolute error of up to that number as well.
     pub fn error_bound(&self, operands: &[&Array], output: &Array, u: f64) -> Vec<f64> {
-        match self {
+        let relative = match self {
             Self::Input { .. }
             | Self::Weight { .. }
             | Self::Gather
             | Self::Reshape { .. }
             | Self::Transpose { .. }
             | Self::Slice { .. }
-            | Self::Concat { .. } => vec![0.0; output.data.len()],
+            | Self::Concat { .. }
+            | Self::Reduce { op: Reduction::Max, .. } => return vec![0.0; output.data.len()],
             Self::Scalar { .. } | Self::ToFloat => elementwise::rounding(output, u),
             Self::Linear { activation, .. } => {
                 linear::linear_error(operands, output, *activation, u)
@@ -260,7 +261,8 @@ impl Op {
             Self::Unary(op) => elementwise::unary_error(*op, operands, output, u),
             Self::Binary(op) => elementwise::binary_error(*op, operands, output, u),
             Self::Reduce { op, axis, .. } => reduce::error_bound(*op, operands, *axis, output, u),
-        }
+        };
+        relative.into_iter().map(|bound| bound + normalise::tiny(u)).collect()
     }
 
     fn check_arity(&self, found: usize) -> Result<(), Error> {

@@ -1,0 +1,40 @@
+//! The devices under test: those that this build has and this machine can open. Absent ones say why.
+
+use proofmark_kernels::{Device, Precision};
+#[cfg(any(feature = "cpu", feature = "webgpu"))]
+use std::sync::OnceLock;
+
+/// A device under test and the precisions that it is tested in.
+pub(crate) struct Endpoint {
+    pub(crate) name: &'static str,
+    pub(crate) device: &'static dyn Device,
+    pub(crate) precisions: Vec<Precision>,
+}
+
+/// The devices that are here.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    let mut found = Vec::new();
+    #[cfg(feature = "cpu")]
+    {
+        use proofmark_kernels::cpu::CpuDevice;
+        static CPU: OnceLock<CpuDevice> = OnceLock::new();
+        let device = CPU.get_or_init(|| CpuDevice::open(None).expect("every machine has a CPU"));
+        found.push(Endpoint { name: "cpu", device, precisions: vec![Precision::F32] });
+    }
+    #[cfg(feature = "webgpu")]
+    {
+        use proofmark_kernels::webgpu::WgpuDevice;
+        static WEBGPU: OnceLock<Option<WgpuDevice>> = OnceLock::new();
+        let opened = WEBGPU.get_or_init(|| {
+            WgpuDevice::open().inspect_err(|why| eprintln!("webgpu is not tested: {why}")).ok()
+        });
+        if let Some(device) = opened {
+            let mut precisions = vec![Precision::F32];
+            if device.identity().features.iter().any(|feature| feature == "shader-f16") {
+                precisions.push(Precision::F16);
+            }
+            found.push(Endpoint { name: "webgpu", device, precisions });
+        }
+    }
+    found
+}
