@@ -69,6 +69,8 @@ fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.or_f32s(positive, sign)
 }
 
+/// From here on the error function is 1 as a float.
+const ERF_END: f32 = 3.93;
 /// The numerator (odd powers, highest first) and the denominator (even powers) of a rational approximation of
 /// erf on -4..=4, where floats reach 1; the coefficients are those that the Eigen library publishes.
 const ERF_NUMERATOR: [f32; 7] = [
@@ -77,7 +79,7 @@ const ERF_NUMERATOR: [f32; 7] = [
     -2.101_024e-6,
     -5.692_506_5e-5,
     -7.349_906e-4,
-    -2.954_599_9e-3,
+    -2.954_599_8e-3,
     -1.609_603_3e-2,
 ];
 const ERF_DENOMINATOR: [f32; 5] =
@@ -86,10 +88,13 @@ const ERF_DENOMINATOR: [f32; 5] =
 /// The error function.
 #[inline(always)]
 fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let x = simd.max_f32s(simd.min_f32s(x, simd.splat_f32s(4.0)), simd.splat_f32s(-4.0));
     let square = simd.mul_f32s(x, x);
     let numerator = simd.mul_f32s(x, horner(simd, &ERF_NUMERATOR, square));
-    simd.div_f32s(numerator, horner(simd, &ERF_DENOMINATOR, square))
+    let inside = simd.div_f32s(numerator, horner(simd, &ERF_DENOMINATOR, square));
+    let sign = simd.and_f32s(x, simd.splat_f32s(-0.0));
+    let outside = simd.or_f32s(simd.splat_f32s(1.0), sign);
+    let is_inside = simd.less_than_f32s(square, simd.splat_f32s(ERF_END * ERF_END));
+    simd.select_f32s(is_inside, inside, outside)
 }
 
 /// A polynomial by Horner's rule, highest power first.
@@ -322,4 +327,66 @@ pub(super) fn scores<S: Simd>(simd: S, row: &mut [f32], factor: f32, cap: &[f32]
         largest = simd.max_f32s(largest, *vector);
     }
     simd.reduce_max_f32s(largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Level;
+    use pulp::WithSimd;
+
+    struct Apply<'a>(UnaryOp, &'a mut [f32]);
+
+    impl WithSimd for Apply<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            unary(simd, self.0, self.1);
+        }
+    }
+
+    /// Every level, over a dense sweep: the error is at most `units` roundoffs of `scale(x, f(x))`.
+    #[track_caller]
+    fn check(op: UnaryOp, range: (f32, f32), units: f64, scale: impl Fn(f64, f64) -> f64) {
+        const STEPS: u16 = 20_011;
+        let step = (range.1 - range.0) / f32::from(STEPS);
+        let xs: Vec<f32> = (0..=STEPS).map(|i| range.0 + f32::from(i) * step).collect();
+        for level in Level::ALL.into_iter().filter(|level| level.is_here()) {
+            let mut found = xs.clone();
+            level.run(Apply(op, &mut found));
+            for (&x, &y) in xs.iter().zip(&found) {
+                let expected = op.apply(f64::from(x));
+                let bound = units * 2f64.powi(-24) * scale(f64::from(x), expected) + 1e-45;
+                let error = (f64::from(y) - expected).abs();
+                assert!(error <= bound, "{level:?} {op:?}({x}) = {y}, not {expected}: {error:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn functions_are_right_to_a_few_roundoffs() {
+        let relative = |_: f64, y: f64| y.abs();
+        check(UnaryOp::Exp, (-87.0, 88.5), 4.0, relative);
+        check(UnaryOp::Sigmoid, (-80.0, 80.0), 6.0, relative);
+        check(UnaryOp::Activate(Activation::Tanh), (-20.0, 20.0), 4.0, |_, _| 1.0);
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+            check(UnaryOp::Activate(activation), (-9.0, 9.0), 6.0, |x, _| x.abs());
+        }
+    }
+
+    #[test]
+    fn exp_at_its_ends() {
+        let ends = [f32::NEG_INFINITY, -104.0, -90.0, 0.0, 88.8, 1000.0, f32::INFINITY, f32::NAN];
+        for level in Level::ALL.into_iter().filter(|level| level.is_here()) {
+            let mut found = ends;
+            level.run(Apply(UnaryOp::Exp, &mut found));
+            assert_eq!(found[..2], [0.0, 0.0]);
+            // Gradual underflow: the result has fewer digits there.
+            let subnormal = 2f64.powi(-149);
+            assert!((f64::from(found[2]) - (-90f64).exp()).abs() <= 2.0 * subnormal, "{found:?}");
+            assert_eq!(found[3..7], [1.0, f32::INFINITY, f32::INFINITY, f32::INFINITY]);
+            assert!(found[7].is_nan());
+        }
+    }
 }

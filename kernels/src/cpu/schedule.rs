@@ -228,3 +228,50 @@ fn fused_additions(graph: &Graph, home: &[usize]) -> BTreeMap<usize, (usize, usi
     }
     fused
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Binding, Builder, Kind, UnaryOp};
+
+    /// Three dense layers with additions, of which one can be fused.
+    fn graph() -> Graph {
+        let mut b = Builder::new(Binding::default());
+        let x = b.input("x", Kind::Float, &[4.into(), 16.into()]).unwrap();
+        let w = b.weight("w", &[16, 16]).unwrap();
+        let first = b.linear(x, w, None, Activation::Identity).unwrap();
+        let fused = b.add(first, x).unwrap();
+        let second = b.linear(fused, w, None, Activation::Relu).unwrap();
+        let after_activation = b.add(second, fused).unwrap();
+        let third = b.linear(after_activation, w, None, Activation::Identity).unwrap();
+        let used_twice = b.add(third, after_activation).unwrap();
+        let flat = b.reshape(third, &[64]).unwrap();
+        let flat = b.unary(UnaryOp::Neg, flat).unwrap();
+        b.output("sum", used_twice).unwrap();
+        b.output("flat", flat).unwrap();
+        b.finish().unwrap()
+    }
+
+    #[test]
+    fn only_a_plain_layer_that_serves_the_addition_alone_is_fused() {
+        let schedule = Schedule::new(&graph());
+        let fused = schedule.items.iter().filter(|i| matches!(i.work, Work::AddTo { .. })).count();
+        assert_eq!((fused, schedule.items.len()), (1, 6));
+    }
+
+    #[test]
+    fn values_that_live_together_do_not_overlap_and_room_is_used_again() {
+        let graph = graph();
+        let schedule = Schedule::new(&graph);
+        let (slots, end) = schedule.place(&graph, |_| 64);
+        let lives = schedule.lives(&graph);
+        for (id, life) in &lives {
+            for (other, other_life) in lives.iter().filter(|(other, _)| other < id) {
+                let (a, b) = (slots[id], slots[other]);
+                let apart = a.offset + a.len <= b.offset || b.offset + b.len <= a.offset;
+                assert!(apart || !life.meets(*other_life), "{id:?} and {other:?}");
+            }
+        }
+        assert!(end < 64 * lives.len(), "{end} of {}", 64 * lives.len());
+    }
+}

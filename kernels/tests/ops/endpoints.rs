@@ -16,10 +16,23 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     let mut found = Vec::new();
     #[cfg(feature = "cpu")]
     {
-        use proofmark_kernels::cpu::CpuDevice;
-        static CPU: OnceLock<CpuDevice> = OnceLock::new();
-        let device = CPU.get_or_init(|| CpuDevice::open(None).expect("every machine has a CPU"));
-        found.push(Endpoint { name: "cpu", device, precisions: vec![Precision::F32] });
+        use proofmark_kernels::cpu::{CpuDevice, Level};
+        static CPUS: OnceLock<Vec<(Level, CpuDevice)>> = OnceLock::new();
+        // An odd number of threads, which is more than some machines have: tasks must not depend on it.
+        let open = |level: Level| (level, CpuDevice::open_at(level, Some(3)).expect("it is here"));
+        let cpus =
+            CPUS.get_or_init(|| Level::ALL.into_iter().filter(|l| l.is_here()).map(open).collect());
+        for (level, device) in cpus {
+            found.push(Endpoint {
+                name: match level {
+                    Level::Portable => "cpu portable",
+                    Level::Avx2 => "cpu avx2",
+                    Level::Avx512 => "cpu avx512",
+                },
+                device,
+                precisions: vec![Precision::F32],
+            });
+        }
     }
     #[cfg(feature = "webgpu")]
     {
