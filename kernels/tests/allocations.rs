@@ -1,5 +1,6 @@
 //! The steady state of a CPU program allocates nothing of its own, however many steps it has.
 #![cfg(feature = "cpu")]
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use proofmark_kernels::cpu::CpuDevice;
 use proofmark_kernels::{Activation, Binding, Builder, Device, Kind, Precision, Tensor, Weights};
