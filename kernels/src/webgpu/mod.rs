@@ -1,26 +1,85 @@
 //! The native WebGPU device (wgpu).
+//!
+//! `plan` turns a graph into plain data: buffers, uploads, dispatches. `run` executes a plan. The kernels are WGSL
+//! texts in `shaders/`, in the core language only, so that browsers run the same ones.
+
+mod adapter;
+mod context;
+mod kernels;
+mod lower;
+mod plan;
+mod run;
+mod schedule;
+mod strides;
+mod texts;
+mod timer;
+
+pub use plan::{
+    Access, Buffer, Content, Dispatch, PARAMETER_BYTES, Plan, Port, Shader, Status, Target,
+};
+pub use texts::Kernel;
 
 use crate::device::{Device, Identity, Program, Source};
 use crate::{Error, Graph, Op, Precision, Weights};
+use context::Context;
+use run::WgpuProgram;
+use std::sync::Arc;
+
+/// The device's name in messages: the endpoint that it is.
+const NAME: &str = "webgpu-native";
 
 /// Crates whose versions a result of this device depends on.
 pub const CRATES: &[&str] = &["wgpu", "half"];
 
-/// The sources of the kernels that this graph runs here.
-pub fn sources(_graph: &Graph, _precision: Precision) -> Vec<Source> {
-    vec![Source { name: "webgpu/mod.rs", text: include_str!("mod.rs") }]
+macro_rules! own_source {
+    ($name:literal) => {
+        Source { name: concat!("webgpu/", $name), text: include_str!($name) }
+    };
+}
+
+/// The Rust sources that decide what is run, with which parameters, and how.
+const DECIDING: [Source; 9] = [
+    own_source!("context.rs"),
+    own_source!("kernels.rs"),
+    own_source!("lower.rs"),
+    own_source!("mod.rs"),
+    own_source!("plan.rs"),
+    own_source!("run.rs"),
+    own_source!("schedule.rs"),
+    own_source!("strides.rs"),
+    own_source!("texts.rs"),
+];
+
+/// The sources of the kernels that this graph runs here, and of the planner that chooses them.
+/// For a graph that cannot be planned: all of them.
+pub fn sources(graph: &Graph, precision: Precision) -> Vec<Source> {
+    let planned = Plan::new(graph, precision, &Target::unlimited());
+    let kernels = planned.map_or_else(|_| Kernel::ALL.to_vec(), |plan| plan.kernels());
+    let mut sources: Vec<_> = kernels.into_iter().flat_map(Kernel::sources).collect();
+    sources.extend(DECIDING);
+    sources.sort_unstable_by_key(|source| source.name);
+    sources.dedup();
+    sources
 }
 
 /// The first WebGPU adapter of the machine.
 #[derive(Debug)]
 pub struct WgpuDevice {
     identity: Identity,
+    target: Target,
+    context: Arc<Context>,
 }
 
 impl WgpuDevice {
     /// Opens the adapter, or says why there is none.
     pub fn open() -> Result<Self, Error> {
-        Err(Error::Absent { device: "webgpu-native".into(), detail: "not built yet".into() })
+        let (context, identity, target) = adapter::open()?;
+        Ok(Self { identity, target, context: Arc::new(context) })
+    }
+
+    /// What plans for this device respect.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 }
 
@@ -29,11 +88,27 @@ impl Device for WgpuDevice {
         &self.identity
     }
 
-    fn supports(&self, _op: &Op, _precision: Precision) -> Result<(), Error> {
-        Ok(())
+    fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
+        if precision == Precision::F32 || self.identity.features.iter().any(|f| f == "shader-f16") {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            device: NAME.into(),
+            op: op.name(),
+            precision,
+            detail: format!("the adapter `{}` lacks shader-f16", self.identity.adapter),
+        })
     }
 
-    fn prepare(&self, _: &Graph, _: &Weights, _: Precision) -> Result<Box<dyn Program>, Error> {
-        Err(Error::Device { device: "webgpu-native".into(), detail: "not built yet".into() })
+    fn prepare(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Box<dyn Program>, Error> {
+        graph.nodes().iter().try_for_each(|node| self.supports(&node.op, precision))?;
+        let plan = Plan::new(graph, precision, &self.target)?;
+        let program = WgpuProgram::new(Arc::clone(&self.context), graph, weights, plan)?;
+        Ok(Box::new(program))
     }
 }
