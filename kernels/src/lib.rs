@@ -21,6 +21,6 @@ pub use device::{AdapterClass, Device, Identity, OpTime, Program, Source, Timing
 pub use error::Error;
 pub use graph::{BATCH, Binding, Builder, Graph, Node, SEQUENCE, Size, Symbol, Value};
 pub use ops::{Activation, Array, BinaryOp, Cost, Op, Reduction, UnaryOp};
-pub use reference::{evaluate, evaluate_all};
+pub use reference::{evaluate, evaluate_all, reference_version};
 pub use tensor::{Data, Kind, Precision, Tensor, TensorType};
 pub use weights::Weights;

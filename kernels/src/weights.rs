@@ -5,10 +5,14 @@
 use crate::{Data, Error, Kind, Tensor, TensorType};
 use half::{bf16, f16};
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+/// The safetensors format opens with the length of its header in so many bytes.
+const HEADER_LENGTH_BYTES: usize = 8;
 
 /// Where the weights of a graph come from.
 #[derive(Debug)]
@@ -18,9 +22,18 @@ pub struct Weights {
 
 #[derive(Debug)]
 enum Origin {
-    Files { folder: PathBuf, files: Vec<(PathBuf, Mmap)>, tensors: BTreeMap<String, usize> },
+    Files { folder: PathBuf, files: Vec<(PathBuf, Mmap)>, tensors: BTreeMap<String, Located> },
     Seed(u64),
     Given(BTreeMap<String, Tensor>),
+}
+
+/// Where a tensor is: the headers of the files are read once, when they are opened.
+#[derive(Debug)]
+struct Located {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Range<usize>,
 }
 
 impl Weights {
@@ -33,11 +46,11 @@ impl Weights {
             // SAFETY: the map is read-only; a checkpoint that another process truncates meanwhile is
             // outside what any reader of mapped files can defend against.
             let map = unsafe { Mmap::map(&file) }.map_err(|e| file_error(&path, e))?;
-            let parsed = SafeTensors::deserialize(&map).map_err(|e| {
-                file_error(&path, format!("{e}; the file is damaged or incomplete, fetch it again"))
-            })?;
-            for name in parsed.names() {
-                tensors.insert(name.to_owned(), files.len());
+            for (name, located) in locate(&path, &map, files.len())? {
+                if tensors.insert(name.clone(), located).is_some() {
+                    let detail = format!("`{name}` is in another shard as well; remove one of them");
+                    return Err(file_error(&path, detail));
+                }
             }
             files.push((path, map));
         }
@@ -78,8 +91,8 @@ impl Weights {
             Origin::Seed(seed) => return Ok(seeded(*seed, name, expected)),
             Origin::Given(tensors) => tensors.get(name).cloned(),
             Origin::Files { files, tensors, .. } => {
-                let file = tensors.get(name).map(|&index| &files[index]);
-                file.map(|(path, map)| read_tensor(path, map, name)).transpose()?
+                let located = tensors.get(name);
+                located.map(|at| read_tensor(&files[at.file], at, name)).transpose()?
             }
         };
         let tensor = tensor.ok_or_else(|| self.missing(name))?;
@@ -157,11 +170,27 @@ struct ShardIndex {
     weight_map: BTreeMap<String, String>,
 }
 
-fn read_tensor(path: &Path, map: &Mmap, name: &str) -> Result<Tensor, Error> {
-    let parsed = SafeTensors::deserialize(map).map_err(|e| file_error(path, e))?;
-    let view = parsed.tensor(name).map_err(|e| file_error(path, format!("`{name}`: {e}")))?;
-    let (shape, bytes) = (view.shape().to_vec(), view.data());
-    let tensor = match view.dtype() {
+/// The tensors of one file, as its header tells; every range is within the file, or the header is refused.
+fn locate(path: &Path, map: &Mmap, file: usize) -> Result<Vec<(String, Located)>, Error> {
+    let damaged = |e: SafeTensorError| {
+        file_error(path, format!("{e}; the file is damaged or incomplete, fetch it again"))
+    };
+    let (header, metadata) = SafeTensors::read_metadata(map).map_err(damaged)?;
+    let data = header + HEADER_LENGTH_BYTES;
+    let located = metadata.tensors().into_iter().map(|(name, info)| {
+        let bytes = data + info.data_offsets.0..data + info.data_offsets.1;
+        (name, Located { file, dtype: info.dtype, shape: info.shape.clone(), bytes })
+    });
+    Ok(located.collect())
+}
+
+fn read_tensor(
+    (path, map): &(PathBuf, Mmap),
+    at: &Located,
+    name: &str,
+) -> Result<Tensor, Error> {
+    let (shape, bytes) = (at.shape.clone(), &map[at.bytes.clone()]);
+    let tensor = match at.dtype {
         Dtype::F32 => Tensor::f32(shape, elements(bytes, f32::from_le_bytes)),
         Dtype::F16 => Tensor::f32(shape, elements(bytes, |b| f16::from_le_bytes(b).to_f32())),
         Dtype::BF16 => Tensor::f32(shape, elements(bytes, |b| bf16::from_le_bytes(b).to_f32())),

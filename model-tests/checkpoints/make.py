@@ -97,7 +97,7 @@ def main():
     (HERE / "bert-tiny").mkdir(exist_ok=True)
     vocabulary = make_tokenizer()
     make(
-        "bert-tiny", "BertModel", "", True, 0.25,
+        "bert-tiny", "BertModel", "", True, 0.15,
         {
             "input_ids": ids(vocabulary, (3, 12), 1),
             "attention_mask": mask("111111111111", "111011110111", "111110000000"),
@@ -109,7 +109,7 @@ def main():
     )
     # Nothing here is a multiple of a tile, a lane or a power of two; the last row hides every key.
     make(
-        "bert-odd", "BertForMaskedLM", "bert.", False, 0.35,
+        "bert-odd", "BertForMaskedLM", "bert.", False, 0.15,
         {
             "input_ids": ids(97, (4, 11), 2).int(),
             "attention_mask": mask("11111111111", "11110101101", "11100000000", "00000000000").bool(),
