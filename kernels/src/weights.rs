@@ -48,7 +48,8 @@ impl Weights {
             let map = unsafe { Mmap::map(&file) }.map_err(|e| file_error(&path, e))?;
             for (name, located) in locate(&path, &map, files.len())? {
                 if tensors.insert(name.clone(), located).is_some() {
-                    let detail = format!("`{name}` is in another shard as well; remove one of them");
+                    let detail =
+                        format!("`{name}` is in another shard as well; remove one of them");
                     return Err(file_error(&path, detail));
                 }
             }
@@ -184,11 +185,7 @@ fn locate(path: &Path, map: &Mmap, file: usize) -> Result<Vec<(String, Located)>
     Ok(located.collect())
 }
 
-fn read_tensor(
-    (path, map): &(PathBuf, Mmap),
-    at: &Located,
-    name: &str,
-) -> Result<Tensor, Error> {
+fn read_tensor((path, map): &(PathBuf, Mmap), at: &Located, name: &str) -> Result<Tensor, Error> {
     let (shape, bytes) = (at.shape.clone(), &map[at.bytes.clone()]);
     let tensor = match at.dtype {
         Dtype::F32 => Tensor::f32(shape, elements(bytes, f32::from_le_bytes)),

@@ -1,1 +1,29 @@
-//! model-tests
+//! The model families as graphs, the models by name, and the suite of cases over them.
+//!
+//! Written as an outside user would write it: this is where `proofmark` and `proofmark-kernels` meet. How cases are
+//! run and recorded is `proofmark`; how graphs are computed is `proofmark-kernels`.
+
+pub mod catalogue;
+pub mod checkpoint;
+pub mod config;
+mod env;
+pub mod error;
+pub mod execution;
+pub mod families;
+mod files;
+pub mod golden;
+mod inputs;
+mod process;
+mod references;
+mod subject;
+mod suite;
+pub mod targets;
+#[cfg(test)]
+mod testing;
+pub mod text;
+mod tools;
+mod vulkan;
+mod wheel;
+
+pub use error::Error;
+pub use suite::suite;

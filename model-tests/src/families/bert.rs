@@ -1,0 +1,390 @@
+//! BERT (Devlin et al. 2019), as `BertModel` of transformers computes it: embeddings, post-norm encoder layers, and
+//! the pooler if the checkpoint has one. Heads of `BertFor…` classes are not run.
+
+use super::{Argument, Values};
+use crate::config::Config;
+use crate::error::Error;
+use proofmark_kernels::{
+    Activation, BATCH, Binding, Builder, Graph, Kind, SEQUENCE, Value, Weights,
+};
+use serde_json::json;
+
+/// The sizes of one BERT.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bert {
+    vocabulary: usize,
+    hidden: usize,
+    layers: usize,
+    heads: usize,
+    intermediate: usize,
+    activation: Activation,
+    pub(super) max_positions: usize,
+    token_types: usize,
+    epsilon: f32,
+}
+
+/// Classes whose encoder is a `BertModel`.
+const ARCHITECTURES: [&str; 8] = [
+    "BertModel",
+    "BertForPreTraining",
+    "BertForMaskedLM",
+    "BertForNextSentencePrediction",
+    "BertForSequenceClassification",
+    "BertForMultipleChoice",
+    "BertForTokenClassification",
+    "BertForQuestionAnswering",
+];
+
+/// Activations by the names of transformers' `ACT2FN`. Its several spellings of the tanh approximation differ by
+/// less than a rounding.
+const ACTIVATIONS: [(&str, Activation); 13] = [
+    ("gelu", Activation::Gelu),
+    ("gelu_python", Activation::Gelu),
+    ("gelu_new", Activation::GeluTanh),
+    ("gelu_fast", Activation::GeluTanh),
+    ("gelu_accurate", Activation::GeluTanh),
+    ("gelu_pytorch_tanh", Activation::GeluTanh),
+    ("gelu_python_tanh", Activation::GeluTanh),
+    ("quick_gelu", Activation::QuickGelu),
+    ("relu", Activation::Relu),
+    ("silu", Activation::Silu),
+    ("swish", Activation::Silu),
+    ("tanh", Activation::Tanh),
+    ("linear", Activation::Identity),
+];
+
+/// Keys without influence on what `BertModel` computes in inference: dropout and initialisation act in training,
+/// the rest is of heads, tokenizers, generation, storage or bookkeeping.
+const IDLE: [&str; 42] = [
+    "_name_or_path",
+    "attention_probs_dropout_prob",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "classifier_dropout",
+    "cls_token_id",
+    "decoder_start_token_id",
+    "directionality",
+    "dtype",
+    "embedding_dropout",
+    "eos_token_id",
+    "finetuning_task",
+    "gradient_checkpointing",
+    "hidden_dropout_prob",
+    "id2label",
+    "initializer_range",
+    "label2id",
+    "language",
+    "mask_token_id",
+    "model_max_length",
+    "name",
+    "num_labels",
+    "output_attentions",
+    "output_hidden_states",
+    "output_past",
+    "pad_token_id",
+    "pooler_fc_size",
+    "pooler_num_attention_heads",
+    "pooler_num_fc_layers",
+    "pooler_size_per_head",
+    "pooler_type",
+    "problem_type",
+    "return_dict",
+    "sep_token_id",
+    "task_specific_params",
+    "tie_word_embeddings",
+    "tokenizer_class",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "use_cache",
+    "use_return_dict",
+];
+
+impl Bert {
+    /// Reads the sizes, and refuses what would make another model of it.
+    pub(super) fn read(config: &mut Config, architectures: &[String]) -> Result<Self, Error> {
+        if let Some(other) = architectures.iter().find(|a| !ARCHITECTURES.contains(&a.as_str())) {
+            let known = ARCHITECTURES.join(", ");
+            let detail = format!("names \"{other}\", an unknown architecture: known are {known}");
+            return Err(config.fault("architectures", detail));
+        }
+        config.held("position_embedding_type", &[json!("absolute")])?;
+        for key in ["is_decoder", "add_cross_attention", "is_encoder_decoder"] {
+            config.held(key, &[json!(false)])?;
+        }
+        config.held("pruned_heads", &[json!({})])?;
+        // Another arithmetic, code of the checkpoint's own, or a part of a later encoder.
+        for key in ["quantization_config", "auto_map", "embedding_size"] {
+            config.held(key, &[])?;
+        }
+        config.idle(&IDLE);
+        let bert = Self {
+            vocabulary: config.size("vocab_size")?,
+            hidden: config.size("hidden_size")?,
+            layers: config.size("num_hidden_layers")?,
+            heads: config.size("num_attention_heads")?,
+            intermediate: config.size("intermediate_size")?,
+            activation: config.choice("hidden_act", &ACTIVATIONS)?,
+            max_positions: config.size("max_position_embeddings")?,
+            token_types: config.size("type_vocab_size")?,
+            // A constant of the first release, whose configurations therefore lack the key.
+            epsilon: config.positive("layer_norm_eps", Some(1e-12))?,
+        };
+        if !bert.hidden.is_multiple_of(bert.heads) {
+            let detail =
+                format!("is {}: it must divide hidden_size, which is {}", bert.heads, bert.hidden);
+            return Err(config.fault("num_attention_heads", detail));
+        }
+        Ok(bert)
+    }
+
+    /// `input_ids`, `attention_mask`, `token_type_ids`, all `[b, s]`.
+    pub(super) fn arguments(&self) -> Vec<Argument> {
+        let ids = |below, default| Values::Ids { below, default };
+        let argument =
+            |name, values| Argument { name, sizes: vec![BATCH.into(), SEQUENCE.into()], values };
+        vec![
+            argument("input_ids", ids(self.vocabulary, None)),
+            argument("attention_mask", Values::Mask),
+            argument("token_type_ids", ids(self.token_types, Some(0))),
+        ]
+    }
+
+    /// Outputs `last_hidden_state` `[b, s, hidden]` and, with a pooler, `pooler_output` `[b, hidden]`.
+    pub(super) fn graph(&self, weights: &Weights, binding: &Binding) -> Result<Graph, Error> {
+        let (batch, sequence) = (binding.get(&BATCH)?, binding.get(&SEQUENCE)?);
+        if sequence > self.max_positions {
+            let detail = format!(
+                "its sequence length is {sequence}, the checkpoint has positions for at most {}",
+                self.max_positions
+            );
+            return Err(Error::Input { name: "input_ids".into(), detail });
+        }
+        let mut builder = Builder::new(binding.clone());
+        let mut inputs = Vec::new();
+        for argument in self.arguments() {
+            inputs.push(builder.input(argument.name, Kind::Index, &argument.sizes)?);
+        }
+        let mut net = Net::new(builder, weights);
+        let mut x = self.embed(&mut net, inputs[0], inputs[2], sequence)?;
+        for layer in 0..self.layers {
+            x = self.layer(&mut net, &format!("encoder.layer.{layer}"), x, inputs[1])?;
+        }
+        net.builder.output("last_hidden_state", x)?;
+        if net.has("pooler.dense.weight") {
+            let first = net.builder.slice(x, 1, 0, 1)?;
+            let first = net.builder.reshape(first, &[batch, self.hidden])?;
+            let pooled = net.dense("pooler.dense", first, self.hidden, Activation::Tanh)?;
+            net.builder.output("pooler_output", pooled)?;
+        }
+        Ok(net.builder.finish()?)
+    }
+
+    fn embed(
+        &self,
+        net: &mut Net<'_>,
+        ids: Value,
+        types: Value,
+        sequence: usize,
+    ) -> Result<Value, Error> {
+        let words = net.table("embeddings.word_embeddings", self.vocabulary, self.hidden)?;
+        let types_table =
+            net.table("embeddings.token_type_embeddings", self.token_types, self.hidden)?;
+        let positions =
+            net.table("embeddings.position_embeddings", self.max_positions, self.hidden)?;
+        let words = net.builder.gather(words, ids)?;
+        let types = net.builder.gather(types_table, types)?;
+        let positions = net.builder.slice(positions, 0, 0, sequence)?;
+        let sum = net.builder.add(words, types)?;
+        let sum = net.builder.add(sum, positions)?;
+        net.norm("embeddings.LayerNorm", sum, self)
+    }
+
+    fn layer(&self, net: &mut Net<'_>, name: &str, x: Value, mask: Value) -> Result<Value, Error> {
+        let part = |part: &str| format!("{name}.{part}");
+        let mut project = |which: &str| {
+            let name = part(&format!("attention.self.{which}"));
+            net.dense(&name, x, self.hidden, Activation::Identity)
+        };
+        let (query, key, value) = (project("query")?, project("key")?, project("value")?);
+        let attended = net.attention(self, [query, key, value, mask])?;
+        let attended = net.dense(
+            &part("attention.output.dense"),
+            attended,
+            self.hidden,
+            Activation::Identity,
+        )?;
+        let sum = net.builder.add(attended, x)?;
+        let x = net.norm(&part("attention.output.LayerNorm"), sum, self)?;
+        let wide = net.dense(&part("intermediate.dense"), x, self.intermediate, self.activation)?;
+        let narrow = net.dense(&part("output.dense"), wide, self.hidden, Activation::Identity)?;
+        let sum = net.builder.add(narrow, x)?;
+        net.norm(&part("output.LayerNorm"), sum, self)
+    }
+}
+
+/// A graph in the making, with the names as this checkpoint writes them.
+struct Net<'a> {
+    builder: Builder,
+    weights: &'a Weights,
+    /// `bert.` in checkpoints of `BertFor…` classes.
+    prefix: &'static str,
+}
+
+impl<'a> Net<'a> {
+    fn new(builder: Builder, weights: &'a Weights) -> Self {
+        let bare = weights.contains("embeddings.word_embeddings.weight");
+        let prefixed = weights.contains("bert.embeddings.word_embeddings.weight");
+        let prefix = if prefixed && !bare { "bert." } else { "" };
+        Self { builder, weights, prefix }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.weights.contains(&format!("{}{name}", self.prefix))
+    }
+
+    fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value, Error> {
+        Ok(self.builder.weight(&format!("{}{name}", self.prefix), shape)?)
+    }
+
+    fn table(&mut self, name: &str, rows: usize, width: usize) -> Result<Value, Error> {
+        self.weight(&format!("{name}.weight"), &[rows, width])
+    }
+
+    fn dense(
+        &mut self,
+        name: &str,
+        x: Value,
+        width: usize,
+        activation: Activation,
+    ) -> Result<Value, Error> {
+        let inner = self.builder.type_of(x).shape.last().copied().unwrap_or_default();
+        let weight = self.weight(&format!("{name}.weight"), &[width, inner])?;
+        let bias = self.weight(&format!("{name}.bias"), &[width])?;
+        Ok(self.builder.linear(x, weight, Some(bias), activation)?)
+    }
+
+    fn attention(&mut self, bert: &Bert, operands: [Value; 4]) -> Result<Value, Error> {
+        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
+        let scale = 1.0 / ((bert.hidden / bert.heads) as f32).sqrt();
+        let op = proofmark_kernels::Op::Attention {
+            heads: bert.heads,
+            kv_heads: bert.heads,
+            scale,
+            causal: false,
+            mask: true,
+            bias: false,
+        };
+        Ok(self.builder.push(op, &operands)?)
+    }
+
+    /// Checkpoints converted from TensorFlow call the scale `gamma` and the shift `beta`.
+    fn norm(&mut self, name: &str, x: Value, bert: &Bert) -> Result<Value, Error> {
+        let old = self.has(&format!("{name}.gamma"));
+        let (scale, shift) = if old { ("gamma", "beta") } else { ("weight", "bias") };
+        let scale = self.weight(&format!("{name}.{scale}"), &[bert.hidden])?;
+        let shift = self.weight(&format!("{name}.{shift}"), &[bert.hidden])?;
+        Ok(self.builder.layer_norm(x, scale, shift, bert.epsilon)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checkpoint::Checkpoint;
+    use crate::config::Config;
+    use crate::error::Error;
+    use crate::families::Family;
+    use crate::golden::Golden;
+    use crate::testing::Copy;
+    use proofmark_kernels::evaluate;
+    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
+
+    /// `last_hidden_state` in f64 for the inputs of the golden.
+    fn hidden_state(copy: &Copy) -> Result<Vec<f64>, Error> {
+        let checkpoint = Checkpoint::open(copy.folder())?;
+        let golden = Golden::open(&copy.path("golden.safetensors"))?;
+        let (binding, inputs) = golden.inputs(checkpoint.family())?;
+        let graph = checkpoint.graph(&binding)?;
+        Ok(evaluate(&graph, checkpoint.weights(), &inputs)?.remove(0).data)
+    }
+
+    /// Another value for every key that shapes the result.
+    fn others() -> Vec<(&'static str, Value)> {
+        vec![
+            ("vocab_size", json!(98)),
+            ("hidden_size", json!(65)),
+            ("num_hidden_layers", json!(2)),
+            ("num_attention_heads", json!(4)),
+            ("intermediate_size", json!(132)),
+            ("hidden_act", json!("relu")),
+            ("max_position_embeddings", json!(42)),
+            ("type_vocab_size", json!(2)),
+            ("layer_norm_eps", json!(0.01)),
+            ("model_type", json!("other")),
+            ("architectures", json!(["Other"])),
+            ("position_embedding_type", json!("relative_key")),
+            ("is_decoder", json!(true)),
+            ("add_cross_attention", json!(true)),
+            ("is_encoder_decoder", json!(true)),
+            ("pruned_heads", json!({"0": [1]})),
+            ("quantization_config", json!({})),
+            ("auto_map", json!({})),
+            ("embedding_size", json!(16)),
+        ]
+    }
+
+    #[test]
+    fn every_key_that_is_read_changes_the_result_or_is_refused() {
+        let mut config = Config::open(&Copy::of("bert-odd").path("config.json")).unwrap();
+        Family::read(&mut config).unwrap();
+        let read: BTreeSet<_> = config.read_keys().collect();
+        assert_eq!(read, others().iter().map(|(key, _)| *key).collect());
+        let base = hidden_state(&Copy::of("bert-odd")).unwrap();
+        for (key, value) in others() {
+            let copy = Copy::of("bert-odd");
+            copy.configure(key, Some(value));
+            if let Ok(found) = hidden_state(&copy) {
+                let differences = base.iter().zip(&found).map(|(a, b)| (a - b).abs());
+                assert!(differences.fold(0.0, f64::max) > 1e-2, "{key} changes nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_are_idle_or_unknown_change_nothing_and_unknown_ones_are_told() {
+        let copy = Copy::of("bert-odd");
+        let base = hidden_state(&copy).unwrap();
+        copy.configure("hidden_dropout_prob", Some(json!(0.9)));
+        copy.configure("initializer_range", Some(json!(3)));
+        assert_eq!(Checkpoint::open(copy.folder()).unwrap().note(), None);
+        copy.configure("surprise", Some(json!(1)));
+        assert!(Checkpoint::open(copy.folder()).unwrap().note().unwrap().ends_with(": surprise"));
+        assert_eq!(hidden_state(&copy).unwrap(), base);
+    }
+
+    #[test]
+    fn names_of_the_first_checkpoints_are_read_as_well() {
+        let copy = Copy::of("bert-odd");
+        let base = hidden_state(&copy).unwrap();
+        copy.edit("model.safetensors", |tensors| {
+            for (name, tensor) in std::mem::take(tensors) {
+                let old = name.replace("LayerNorm.weight", "LayerNorm.gamma");
+                tensors.insert(old.replace("LayerNorm.bias", "LayerNorm.beta"), tensor);
+            }
+        });
+        copy.configure("model_type", None);
+        assert_eq!(hidden_state(&copy).unwrap(), base);
+    }
+
+    #[test]
+    fn the_graph_agrees_with_pytorch_in_f64() {
+        let copy = Copy::of("bert-odd");
+        let golden = Golden::open(&copy.path("golden.safetensors")).unwrap();
+        let expected = &golden.outputs["last_hidden_state"].values;
+        let found = hidden_state(&copy).unwrap();
+        let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
+        // Only the attention scale and the epsilon are f32 here and f64 there.
+        assert!(differences.fold(0.0, f64::max) < 1e-6);
+    }
+}

@@ -1,0 +1,171 @@
+//! Golden files: safetensors with `input.<forward argument>` and `output.<name>`, as an independent implementation
+//! made them; and the inputs that a model takes, completed with the defaults of its class.
+
+use crate::error::Error;
+use crate::families::{Argument, Family, bind};
+use half::{bf16, f16};
+use proofmark::record::OutputCheck;
+use proofmark_kernels::{Binding, Tensor};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// More than any header of a golden needs, in bytes.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// Numbers of a golden file, whatever format they had.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers {
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// The elements, row-major; exact for every format but integers beyond 2^53.
+    pub values: Vec<f64>,
+}
+
+/// What a golden file holds.
+#[derive(Clone, Debug)]
+pub struct Golden {
+    path: PathBuf,
+    inputs: BTreeMap<String, Numbers>,
+    /// Expected outputs by name.
+    pub outputs: BTreeMap<String, Numbers>,
+}
+
+impl Golden {
+    /// Reads a file. A tensor that is neither input nor output is an error, as is a file without outputs.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+        let parsed = SafeTensors::deserialize(&bytes).map_err(|e| {
+            Error::content(
+                path,
+                format!("{e}; it is no safetensors file, or is damaged or incomplete"),
+            )
+        })?;
+        let mut golden =
+            Self { path: path.to_owned(), inputs: BTreeMap::new(), outputs: BTreeMap::new() };
+        for (name, view) in parsed.tensors() {
+            let numbers = numbers(&view)
+                .map_err(|detail| Error::content(path, format!("`{name}` {detail}")))?;
+            match name.split_once('.') {
+                Some(("input", argument)) => golden.inputs.insert(argument.into(), numbers),
+                Some(("output", output)) => golden.outputs.insert(output.into(), numbers),
+                _ => {
+                    let detail = format!("`{name}` is neither `input.…` nor `output.…`");
+                    return Err(Error::content(path, detail));
+                }
+            };
+        }
+        if golden.outputs.is_empty() {
+            let detail = "it holds no `output.…`: there is nothing to compare with";
+            return Err(Error::content(path, detail));
+        }
+        Ok(golden)
+    }
+
+    /// The binding and the inputs, in the order of the arguments, those that are not given by their defaults.
+    pub fn inputs(&self, family: &Family) -> Result<(Binding, Vec<Tensor>), Error> {
+        let arguments = family.arguments();
+        let names: Vec<_> = arguments.iter().map(|argument| argument.name).collect();
+        if let Some(other) = self.inputs.keys().find(|name| !names.contains(&name.as_str())) {
+            let possible = names.join(", ");
+            let detail = format!(
+                "`input.{other}` is unknown: the inputs of {} are {possible}",
+                family.name()
+            );
+            return Err(Error::content(&self.path, detail));
+        }
+        let binding = bind(&arguments, |name| self.inputs.get(name).map(|n| n.shape.as_slice()))?;
+        let tensors = arguments.iter().map(|argument| {
+            tensor(argument, self.inputs.get(argument.name), &binding).map_err(|detail| {
+                Error::content(&self.path, format!("`input.{}` {detail}", argument.name))
+            })
+        });
+        let tensors = tensors.collect::<Result<_, _>>()?;
+        Ok((binding, tensors))
+    }
+
+    /// An error if an output is expected that the model does not have.
+    pub fn check_outputs(&self, possible: &[&str]) -> Result<(), Error> {
+        match self.outputs.keys().find(|name| !possible.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(other) => {
+                let possible = possible.join(", ");
+                let detail = format!(
+                    "`output.{other}` is unknown: this checkpoint's outputs are {possible}"
+                );
+                Err(Error::content(&self.path, detail))
+            }
+        }
+    }
+}
+
+/// Batch and sequence of a golden file, from its header alone: a listing asks for it.
+pub fn shape(path: &Path) -> Result<(usize, usize), Error> {
+    let mut file = File::open(path).map_err(Error::file("read", path))?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(Error::file("read", path))?;
+    let mut header = Vec::new();
+    let length = u64::from_le_bytes(length).min(MAX_HEADER_BYTES);
+    file.take(length).read_to_end(&mut header).map_err(Error::file("read", path))?;
+    let header: serde_json::Value =
+        serde_json::from_slice(&header).map_err(|e| Error::content(path, e))?;
+    let shape = header["input.input_ids"]["shape"].as_array();
+    let sizes = shape.map(|shape| shape.iter().filter_map(serde_json::Value::as_u64));
+    match sizes.map(Iterator::collect::<Vec<_>>).as_deref() {
+        #[expect(clippy::cast_possible_truncation, reason = "sizes of a file that is read")]
+        Some(&[batch, sequence]) => Ok((batch as usize, sequence as usize)),
+        _ => Err(Error::content(path, "it holds no `input.input_ids` of two axes")),
+    }
+}
+
+/// The tensor of one argument, from what is given or from its default.
+fn tensor(
+    argument: &Argument,
+    given: Option<&Numbers>,
+    binding: &Binding,
+) -> Result<Tensor, String> {
+    let of = argument.tensor_type(binding).map_err(|e| e.to_string())?;
+    let Some(numbers) = given else {
+        let fill = argument.values.default().ok_or("is missing and has no default")?;
+        return Ok(Tensor::i32(of.shape.clone(), vec![fill; of.len()]));
+    };
+    let values = numbers.values.iter().enumerate();
+    let values =
+        values.map(|(i, &v)| argument.values.take(v).map_err(|e| format!("element {i} {e}")));
+    Ok(Tensor::i32(of.shape.clone(), values.collect::<Result<_, _>>()?))
+}
+
+/// Compares an output with what is expected of it; another shape is an error without a size.
+pub fn compare(name: &str, found: &Tensor, expected: &Numbers, tolerance: f64) -> OutputCheck {
+    let same = found.shape() == expected.shape;
+    let reference = if same { expected.values.as_slice() } else { &[] };
+    OutputCheck::compare(name, found.shape(), &found.to_f64(), reference, tolerance)
+}
+
+fn numbers(view: &TensorView<'_>) -> Result<Numbers, String> {
+    let bytes = view.data();
+    #[expect(clippy::cast_precision_loss, reason = "ids and masks are far below 2^53")]
+    let values = match view.dtype() {
+        Dtype::F64 => elements(bytes, f64::from_le_bytes),
+        Dtype::F32 => elements(bytes, |b| f64::from(f32::from_le_bytes(b))),
+        Dtype::F16 => elements(bytes, |b| f16::from_le_bytes(b).to_f64()),
+        Dtype::BF16 => elements(bytes, |b| bf16::from_le_bytes(b).to_f64()),
+        Dtype::I64 => elements(bytes, |b| i64::from_le_bytes(b) as f64),
+        Dtype::U64 => elements(bytes, |b| u64::from_le_bytes(b) as f64),
+        Dtype::I32 => elements(bytes, |b| f64::from(i32::from_le_bytes(b))),
+        Dtype::U32 => elements(bytes, |b| f64::from(u32::from_le_bytes(b))),
+        Dtype::I16 => elements(bytes, |b| f64::from(i16::from_le_bytes(b))),
+        Dtype::U16 => elements(bytes, |b| f64::from(u16::from_le_bytes(b))),
+        Dtype::I8 => elements(bytes, |b| f64::from(i8::from_le_bytes(b))),
+        Dtype::U8 | Dtype::BOOL => elements(bytes, |[b]: [u8; 1]| f64::from(b)),
+        other => return Err(format!("is {other:?}: floats, integers and booleans can be read")),
+    };
+    Ok(Numbers { shape: view.shape().to_vec(), values })
+}
+
+fn elements<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    bytes.as_chunks::<N>().0.iter().map(|&chunk| read(chunk)).collect()
+}

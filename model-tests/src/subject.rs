@@ -1,0 +1,266 @@
+//! One model on one endpoint in one precision at one shape: identified without being run, and opened to be run.
+
+use crate::catalogue::Model;
+use crate::checkpoint::{self, Checkpoint};
+use crate::error::Error;
+use crate::files;
+use crate::golden::{self, Golden};
+use crate::inputs;
+use crate::references;
+use crate::targets::{self, Target};
+use proofmark::clock::timed;
+use proofmark::fingerprint::digest;
+use proofmark::record::{DeviceFacts, Metrics, OpTime, OutputCheck};
+use proofmark::toolchain::{build_parts, crate_parts};
+use proofmark::{Fingerprint, Part, Session, Subject};
+use proofmark_kernels::{BATCH, Binding, Graph, Precision, Program, Tensor};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// What the cases of one model share: its folder is read once, its graphs are built once.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The model.
+    pub(crate) model: &'static Model,
+    state: PathBuf,
+    checkpoint: OnceLock<Result<Checkpoint, String>>,
+    weights_digest: OnceLock<Result<String, String>>,
+    graphs: Mutex<HashMap<String, Arc<(Graph, String)>>>,
+}
+
+impl Opened {
+    /// A model whose references and digests are remembered below `state`.
+    pub(crate) fn new(model: &'static Model, state: &Path) -> Self {
+        Self {
+            model,
+            state: state.to_owned(),
+            checkpoint: OnceLock::new(),
+            weights_digest: OnceLock::new(),
+            graphs: Mutex::default(),
+        }
+    }
+
+    fn checkpoint(&self) -> Result<&Checkpoint, String> {
+        let open = || self.model.folder().and_then(|folder| Checkpoint::open(&folder));
+        let opened = self.checkpoint.get_or_init(|| open().map_err(failed));
+        opened.as_ref().map_err(Clone::clone)
+    }
+
+    /// A digest over all files of weights.
+    fn weights_digest(&self) -> Result<&str, String> {
+        let compute = || {
+            let files = checkpoint::weight_files(&self.model.folder()?)?;
+            let digests = files.iter().map(|file| files::remembered_digest(file, &self.state));
+            Ok(digest(digests.collect::<Result<Vec<_>, _>>()?.concat()))
+        };
+        let known = self.weights_digest.get_or_init(|| compute().map_err(failed));
+        known.as_ref().map(String::as_str).map_err(Clone::clone)
+    }
+
+    /// The graph for a binding, with its digest.
+    fn graph(&self, binding: &Binding) -> Result<Arc<(Graph, String)>, String> {
+        let checkpoint = self.checkpoint()?;
+        let mut graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(graph) = graphs.get(&binding.to_string()) {
+            return Ok(Arc::clone(graph));
+        }
+        let graph = checkpoint.graph(binding).map_err(failed)?;
+        let digest = graph.digest();
+        let graph = Arc::new((graph, digest));
+        graphs.insert(binding.to_string(), Arc::clone(&graph));
+        Ok(graph)
+    }
+}
+
+fn failed(error: Error) -> String {
+    format!("failed to {error}")
+}
+
+/// Where the inputs of a case come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Inputs {
+    /// The same on every machine, made for the shape.
+    Made,
+    /// A golden file, whose outputs are compared as well.
+    Golden(PathBuf),
+}
+
+/// One case.
+#[derive(Debug)]
+pub(crate) struct ModelCase {
+    /// The model.
+    pub(crate) opened: Arc<Opened>,
+    /// Where it runs.
+    pub(crate) target: &'static Target,
+    /// In which format.
+    pub(crate) precision: Precision,
+    /// At which shape.
+    pub(crate) binding: Binding,
+    /// On what.
+    pub(crate) inputs: Inputs,
+    /// The adapter and the driver that the probe found.
+    pub(crate) device: [String; 2],
+}
+
+impl ModelCase {
+    fn golden(&self) -> Result<Option<Golden>, String> {
+        match &self.inputs {
+            Inputs::Made => Ok(None),
+            Inputs::Golden(path) => Golden::open(path).map(Some).map_err(failed),
+        }
+    }
+
+    fn tensors(&self, golden: Option<&Golden>) -> Result<Vec<Tensor>, String> {
+        let family = self.opened.checkpoint()?.family();
+        let made = match golden {
+            Some(golden) => golden.inputs(family).map(|(_, tensors)| tensors),
+            None => inputs::deterministic(family, &self.binding),
+        };
+        made.map_err(failed)
+    }
+}
+
+/// The crates below an endpoint, read from the lock file once per process.
+fn crates(target: &'static Target) -> Result<Vec<Part>, String> {
+    static KNOWN: Mutex<Vec<(&str, Vec<Part>)>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = target.endpoint.as_str();
+    if let Some((_, parts)) = known.iter().find(|(other, _)| *other == name) {
+        return Ok(parts.clone());
+    }
+    let parts = crate_parts(Path::new(env!("CARGO_MANIFEST_DIR")), target.crates)?;
+    known.push((name, parts.clone()));
+    Ok(parts)
+}
+
+impl Subject for ModelCase {
+    fn fingerprint(&self) -> Result<Fingerprint, String> {
+        let mut parts = build_parts().to_vec();
+        parts.extend(crates(self.target)?);
+        let [adapter, driver] = &self.device;
+        parts.extend([Part::text("adapter", adapter), Part::text("driver", driver)]);
+        // A model that is still to be fetched has no graph yet; once it is here, the parts are others.
+        if self.opened.model.folder().is_err() {
+            parts.push(Part::text("weights", format!("{}, absent", self.opened.model.source())));
+            return Ok(Fingerprint::new(parts));
+        }
+        let graph = self.opened.graph(&self.binding)?;
+        parts.push(Part::text("graph", &graph.1));
+        parts.push(Part::text("weights", self.opened.weights_digest()?));
+        for source in (self.target.sources)(&graph.0, self.precision) {
+            parts.push(Part::hashed(format!("kernel {}", source.name), source.text));
+        }
+        let golden = self.golden()?;
+        let inputs = self.tensors(golden.as_ref())?;
+        parts.push(Part::text("inputs", references::inputs_digest(&inputs)));
+        if let Inputs::Golden(path) = &self.inputs {
+            parts.push(Part::text("golden", files::digest(path).map_err(failed)?));
+        }
+        Ok(Fingerprint::new(parts))
+    }
+
+    fn open(&self) -> Result<Box<dyn Session>, String> {
+        let (loaded, load) = timed(|| {
+            let device = (self.target.open)().map_err(|e| format!("failed to {e}"))?;
+            self.opened.checkpoint()?;
+            Ok::<_, String>(device)
+        });
+        let device = loaded?;
+        let graph = self.opened.graph(&self.binding)?;
+        let golden = self.golden()?;
+        let inputs = self.tensors(golden.as_ref())?;
+        let weights = self.opened.checkpoint()?.weights();
+        let (program, compile) = timed(|| device.prepare(&graph.0, weights, self.precision));
+        let program = program.map_err(|e| format!("failed to {e}"))?;
+        let cost = graph.0.cost(self.precision);
+        let metrics = Metrics {
+            load_ns: Some(ns(load)),
+            compile_ns: Some(ns(compile)),
+            items_per_run: self.binding.get(&BATCH).ok().map(|batch| batch as u64),
+            operations_per_run: Some(cost.operations),
+            bytes_per_run: Some(cost.bytes_read + cost.bytes_written),
+            ..Metrics::default()
+        };
+        Ok(Box::new(ModelSession {
+            opened: Arc::clone(&self.opened),
+            graph,
+            golden,
+            inputs,
+            facts: targets::facts(&*device),
+            program,
+            tolerance: self.target.tolerance(self.precision),
+            metrics,
+        }))
+    }
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A case whose program is ready to run.
+struct ModelSession {
+    opened: Arc<Opened>,
+    graph: Arc<(Graph, String)>,
+    golden: Option<Golden>,
+    inputs: Vec<Tensor>,
+    facts: DeviceFacts,
+    program: Box<dyn Program>,
+    tolerance: f64,
+    metrics: Metrics,
+}
+
+impl Session for ModelSession {
+    fn device(&self) -> &DeviceFacts {
+        &self.facts
+    }
+
+    fn verify(&mut self) -> Result<Vec<OutputCheck>, String> {
+        let graph = &self.graph.0;
+        let found = self.program.run(&self.inputs);
+        let (found, first) = found.map_err(|e| format!("failed to {e}"))?;
+        self.metrics.first_run_ns = Some(ns(first));
+        let references = references::outputs(
+            graph,
+            self.opened.checkpoint()?.weights(),
+            self.opened.weights_digest()?,
+            &self.inputs,
+            &self.opened.state.join("references"),
+        );
+        let references = references.map_err(failed)?;
+        let named = graph.outputs().iter().zip(found).zip(&references);
+        let mut checks = Vec::new();
+        for (((name, _), found), reference) in named {
+            let (shape, values) = (found.shape(), found.to_f64());
+            checks.push(OutputCheck::compare(
+                name,
+                shape,
+                &values,
+                &reference.data,
+                self.tolerance,
+            ));
+            if let Some(expected) = self.golden.as_ref().and_then(|g| g.outputs.get(name)) {
+                let name = format!("golden {name}");
+                checks.push(golden::compare(&name, found, expected, self.tolerance));
+            }
+        }
+        Ok(checks)
+    }
+
+    fn run(&mut self) -> Result<Duration, String> {
+        let ran = self.program.run(&self.inputs).map_err(|e| format!("failed to {e}"))?;
+        Ok(ran.1)
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    fn op_times(&mut self) -> Result<Vec<OpTime>, String> {
+        let timing = self.program.run_timed(&self.inputs).map_err(|e| format!("failed to {e}"))?;
+        let times = timing.ops.into_iter();
+        Ok(times.map(|op| OpTime { name: op.name, time_ns: op.time_ns }).collect())
+    }
+}

@@ -1,0 +1,132 @@
+//! The endpoints that this suite drives: how each is opened, how exact it is, and what its results depend on.
+//!
+//! A mark comes only from the class that the opened device states of its adapter.
+
+use crate::vulkan;
+use proofmark::fingerprint::digest;
+use proofmark::record::DeviceFacts;
+use proofmark::{Driver, Endpoint, Finding, Isolation, Mark};
+use proofmark_kernels::{
+    AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
+    Source, cpu, webgpu,
+};
+
+/// One endpoint.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name.
+    pub endpoint: Endpoint,
+    /// The precisions that are measured there.
+    pub precisions: &'static [Precision],
+    /// Opens the device.
+    pub open: fn() -> Result<Box<dyn Device>, KernelError>,
+    /// The sources that a graph runs there.
+    pub sources: fn(&Graph, Precision) -> Vec<Source>,
+    /// The crates below them.
+    pub crates: &'static [&'static str],
+    /// Tolerance for f32, relative to the largest magnitude of an output.
+    f32_tolerance: f64,
+    isolation: Isolation,
+    probe: fn() -> Finding,
+    signals: fn() -> String,
+}
+
+/// Tolerance for f16 on every endpoint, relative to the largest magnitude of an output.
+///
+/// The unit roundoff of f16 is 4.9e-4, and each of some forty stored values between input and output rounds once;
+/// roundings that are independent grow with their root, `√40 · 4.9e-4 ≈ 3e-3`. PyTorch's own half precision is
+/// 2.8e-3 from the goldens of this package at worst. One element that is wrong by 1 % of the scale still fails.
+const F16_TOLERANCE: f64 = 5e-3;
+
+/// The endpoints, in the order of reports.
+pub static TARGETS: [Target; 2] = [
+    Target {
+        endpoint: Endpoint::CPU,
+        precisions: &[Precision::F32],
+        open: || Ok(Box::new(cpu::CpuDevice::open(None)?)),
+        sources: cpu::sources,
+        crates: cpu::CRATES,
+        f32_tolerance: 1e-4,
+        isolation: Isolation::InProcess,
+        probe: || TARGETS[0].find(),
+        signals: String::new,
+    },
+    Target {
+        endpoint: Endpoint::WEBGPU_NATIVE,
+        precisions: &[Precision::F32, Precision::F16],
+        open: || Ok(Box::new(webgpu::WgpuDevice::open()?)),
+        sources: webgpu::sources,
+        crates: webgpu::CRATES,
+        f32_tolerance: 1e-3,
+        isolation: Isolation::Process,
+        probe: || TARGETS[1].find(),
+        signals: || format!("{}{}", vulkan::signals(), code_digest(webgpu::sources)),
+    },
+];
+
+impl Target {
+    /// The largest error of an output that passes, relative to its largest magnitude.
+    pub const fn tolerance(&self, precision: Precision) -> f64 {
+        match precision {
+            Precision::F32 => self.f32_tolerance,
+            Precision::F16 => F16_TOLERANCE,
+        }
+    }
+
+    /// How the suite reaches it.
+    pub fn driver(&self) -> Driver {
+        Driver {
+            endpoint: self.endpoint.clone(),
+            isolation: self.isolation,
+            probe: self.probe,
+            signals: self.signals,
+        }
+    }
+
+    /// Opens the device and tells what it is, or exactly why it is not there.
+    fn find(&self) -> Finding {
+        let absent = |reason: String| Finding::absent(self.endpoint.clone(), reason);
+        match (self.open)() {
+            Err(KernelError::Absent { detail, .. }) => absent(detail),
+            Err(error) => absent(format!("failed to {error}")),
+            Ok(device) => {
+                let identity = device.identity();
+                Finding {
+                    endpoint: self.endpoint.clone(),
+                    mark: Some(mark(identity)),
+                    reason: None,
+                    adapter: Some(identity.adapter.clone()),
+                    driver: Some(identity.driver.clone()),
+                    limits: identity.limits.clone(),
+                    features: identity.features.clone(),
+                }
+            }
+        }
+    }
+}
+
+/// A digest of the sources that every graph runs on a device: its finding holds for the code that made it.
+fn code_digest(sources: fn(&Graph, Precision) -> Vec<Source>) -> String {
+    let mut builder = Builder::new(Binding::default());
+    let one = builder.scalar(1.0);
+    let graph = builder.output("one", one).and_then(|()| builder.finish());
+    let texts = graph.map(|graph| sources(&graph, Precision::F32)).unwrap_or_default();
+    digest(texts.iter().map(|source| source.text).collect::<String>())
+}
+
+const fn mark(identity: &Identity) -> Mark {
+    match identity.class {
+        AdapterClass::Hardware => Mark::Real,
+        AdapterClass::Software => Mark::Software,
+    }
+}
+
+/// The facts of an opened device for a record.
+pub fn facts(device: &dyn Device) -> DeviceFacts {
+    let identity = device.identity();
+    DeviceFacts {
+        mark: mark(identity),
+        adapter: identity.adapter.clone(),
+        driver: identity.driver.clone(),
+    }
+}
