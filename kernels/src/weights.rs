@@ -77,6 +77,15 @@ impl Weights {
         }
     }
 
+    /// The files that hold the weights, in order; none if they do not come from files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = match &self.origin {
+            Origin::Files { files, .. } => files.as_slice(),
+            Origin::Given(_) | Origin::Seed(_) => &[],
+        };
+        files.iter().map(|(path, _)| path.as_path())
+    }
+
     /// Whether there is a weight of this name.
     pub fn contains(&self, name: &str) -> bool {
         match &self.origin {

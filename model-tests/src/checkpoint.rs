@@ -67,18 +67,3 @@ impl Checkpoint {
         })
     }
 }
-
-/// The safetensors of a folder, in the order of their names.
-pub fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = std::fs::read_dir(folder).map_err(Error::file("read", folder))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(Error::file("read", folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with("model") && name.ends_with(".safetensors") {
-            files.push(path);
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
-}

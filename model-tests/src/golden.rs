@@ -9,12 +9,7 @@ use proofmark_kernels::{Binding, Tensor};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-
-/// More than any header of a golden needs, in bytes.
-const MAX_HEADER_BYTES: u64 = 1 << 20;
 
 /// Numbers of a golden file, whatever format they had.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,25 +94,6 @@ impl Golden {
                 Err(Error::content(&self.path, detail))
             }
         }
-    }
-}
-
-/// Batch and sequence of a golden file, from its header alone: a listing asks for it.
-pub fn shape(path: &Path) -> Result<(usize, usize), Error> {
-    let mut file = File::open(path).map_err(Error::file("read", path))?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(Error::file("read", path))?;
-    let mut header = Vec::new();
-    let length = u64::from_le_bytes(length).min(MAX_HEADER_BYTES);
-    file.take(length).read_to_end(&mut header).map_err(Error::file("read", path))?;
-    let header: serde_json::Value =
-        serde_json::from_slice(&header).map_err(|e| Error::content(path, e))?;
-    let shape = header["input.input_ids"]["shape"].as_array();
-    let sizes = shape.map(|shape| shape.iter().filter_map(serde_json::Value::as_u64));
-    match sizes.map(Iterator::collect::<Vec<_>>).as_deref() {
-        #[expect(clippy::cast_possible_truncation, reason = "sizes of a file that is read")]
-        Some(&[batch, sequence]) => Ok((batch as usize, sequence as usize)),
-        _ => Err(Error::content(path, "it holds no `input.input_ids` of two axes")),
     }
 }
 

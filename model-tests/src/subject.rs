@@ -1,7 +1,7 @@
 //! One model on one endpoint in one precision at one shape: identified without being run, and opened to be run.
 
 use crate::catalogue::Model;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::files;
 use crate::golden::{self, Golden};
@@ -51,11 +51,12 @@ impl Opened {
     /// A digest over all files of weights.
     fn weights_digest(&self) -> Result<&str, String> {
         let compute = || {
-            let files = checkpoint::weight_files(&self.model.folder()?)?;
-            let digests = files.iter().map(|file| files::remembered_digest(file, &self.state));
-            Ok(digest(digests.collect::<Result<Vec<_>, _>>()?.concat()))
+            let files = self.checkpoint()?.weights().files();
+            let digests = files.map(|file| files::remembered_digest(file, &self.state));
+            let digests = digests.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            Ok(digest(digests.concat()))
         };
-        let known = self.weights_digest.get_or_init(|| compute().map_err(failed));
+        let known = self.weights_digest.get_or_init(compute);
         known.as_ref().map(String::as_str).map_err(Clone::clone)
     }
 

@@ -1,7 +1,6 @@
 //! The suite: every model at its shapes on every endpoint, as cases that are made by one explicit function.
 
 use crate::catalogue::{MODELS, Model, find};
-use crate::golden;
 use crate::subject::{Inputs, ModelCase, Opened};
 use crate::targets::{TARGETS, Target};
 use crate::tools;
@@ -31,7 +30,6 @@ fn cases(request: &Request<'_>) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     for model in &MODELS {
         let opened = Arc::new(Opened::new(model, request.state));
-        let golden = golden::shape(&model.golden_path()).map_err(|e| format!("failed to {e}"))?;
         let missing = model.absence();
         for target in &TARGETS {
             let finding = request.finding(&target.endpoint);
@@ -40,8 +38,8 @@ fn cases(request: &Request<'_>) -> Result<Vec<Case>, String> {
                     let reason = missing.clone()?;
                     Some(Absence::Resource { name: model.name.into(), reason })
                 });
-                for shape in shapes(model, &finding, golden, request.batches) {
-                    let inputs = if shape == golden {
+                for shape in shapes(model, &finding, request.batches) {
+                    let inputs = if shape == model.golden_shape {
                         Inputs::Golden(model.golden_path())
                     } else {
                         Inputs::Made
@@ -54,7 +52,7 @@ fn cases(request: &Request<'_>) -> Result<Vec<Case>, String> {
                         inputs,
                         device: device(&finding),
                     };
-                    cases.push(case(model, target, subject, absence.clone(), golden)?);
+                    cases.push(case(model, target, subject, absence.clone())?);
                 }
             }
         }
@@ -71,11 +69,10 @@ fn case(
     target: &'static Target,
     subject: ModelCase,
     absence: Option<Absence>,
-    golden: (usize, usize),
 ) -> Result<Case, String> {
     let shape = subject.binding.to_string();
     // Only shapes of the suite's own have accepted outputs; others are asked for by batch sizes of the user.
-    let own = [model.shapes, model.software_shapes, &[golden]].concat();
+    let own = [model.shapes, model.software_shapes, &[model.golden_shape]].concat();
     let own = own.iter().any(|&(b, s)| Binding::batch_sequence(b, s) == subject.binding);
     Ok(Case {
         id: CaseId::new(model.name, target.endpoint.clone(), subject.precision.name(), &shape)?,
@@ -100,16 +97,11 @@ fn absence(finding: &Finding, precision: Precision) -> Option<Absence> {
 }
 
 /// The golden's shape, then the model's own; with batch sizes of the user, every sequence length at those.
-fn shapes(
-    model: &Model,
-    finding: &Finding,
-    golden: (usize, usize),
-    batches: Option<&[usize]>,
-) -> Vec<(usize, usize)> {
+fn shapes(model: &Model, finding: &Finding, batches: Option<&[usize]>) -> Vec<(usize, usize)> {
     let software = finding.mark == Some(Mark::Software);
     let own = if software { model.software_shapes } else { model.shapes };
     let Some(batches) = batches else {
-        return [&[golden], own].concat();
+        return [&[model.golden_shape], own].concat();
     };
     let sequences: BTreeSet<_> = own.iter().map(|&(_, sequence)| sequence).collect();
     let pairs = sequences.iter().flat_map(|&s| batches.iter().map(move |&b| (b, s)));
@@ -124,9 +116,8 @@ mod tests {
     fn names_begin_with_their_family_and_no_shape_is_given_twice() {
         for model in &MODELS {
             assert_eq!(model.family(), "bert");
-            let golden = golden::shape(&model.golden_path()).unwrap();
             for own in [model.shapes, model.software_shapes] {
-                let all: BTreeSet<_> = own.iter().chain([&golden]).collect();
+                let all: BTreeSet<_> = own.iter().chain([&model.golden_shape]).collect();
                 assert_eq!(all.len(), own.len() + 1, "{}", model.name);
             }
         }
@@ -137,8 +128,8 @@ mod tests {
         let model = find("bert-minilm").unwrap();
         let cpu =
             Finding { mark: Some(Mark::Real), ..Finding::absent(TARGETS[0].endpoint.clone(), "") };
-        let shapes = |batches| shapes(model, &cpu, (5, 20), batches);
-        assert_eq!(shapes(None), [(5, 20), (1, 16), (1, 128), (8, 128)]);
+        let shapes = |batches| shapes(model, &cpu, batches);
+        assert_eq!(shapes(None), [(3, 11), (1, 16), (1, 128), (8, 128)]);
         assert_eq!(shapes(Some(&[2, 4][..])), [(2, 16), (2, 128), (4, 16), (4, 128)]);
     }
 

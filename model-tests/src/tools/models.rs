@@ -152,6 +152,7 @@ fn check_sentences(
 mod tests {
     use super::super::code;
     use super::*;
+    use proofmark_kernels::Binding;
 
     fn run_words(words: &[&str]) -> Result<bool, Error> {
         run(&Args::try_parse_from([&["models"], words].concat()).unwrap())
@@ -165,6 +166,12 @@ mod tests {
                 continue;
             }
             assert!(run_words(&["verify", model.name]).unwrap(), "{}", model.name);
+            let checkpoint = Checkpoint::open(&model.folder().unwrap()).unwrap();
+            let golden = Golden::open(&model.golden_path()).unwrap();
+            let (binding, _) = golden.inputs(checkpoint.family()).unwrap();
+            let (batch, sequence) = model.golden_shape;
+            assert_eq!(binding, Binding::batch_sequence(batch, sequence), "{}", model.name);
+            assert_eq!(checkpoint.family().name(), model.family());
         }
         assert!(run_words(&["list"]).unwrap() && run_words(&["list", "--format=json"]).unwrap());
     }
