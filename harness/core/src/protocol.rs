@@ -32,7 +32,7 @@ pub struct Listing {
 }
 
 /// One case of a listing.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Listed {
     /// Its id.
     pub id: CaseId,
@@ -40,6 +40,15 @@ pub struct Listed {
     pub fingerprint: Fingerprint,
     /// Why it cannot run, if it cannot.
     pub absence: Option<Absence>,
+}
+
+/// One resource of the answer to `fetch`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Its name, as an [`Absence::Resource`] gave it.
+    pub name: String,
+    /// Why it could not be fetched, if it could not.
+    pub failure: Option<String>,
 }
 
 /// A line of the answer to `run`.
@@ -174,12 +183,11 @@ fn run_cases(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// `fetch NAME…`: one failure costs its resource only.
 fn fetch(suite: &Suite, names: &[String]) -> Result<ExitCode, exit::Failure> {
     let fetch = suite.fetch.ok_or_else(|| format!("the suite {} fetches nothing", suite.name))?;
-    for name in names {
-        fetch(name).map_err(exit::Failure::absent)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let each = |name: &String| Fetched { name: name.clone(), failure: fetch(name).err() };
+    print(&names.iter().map(each).collect::<Vec<_>>())
 }
 
 /// `tool`: the tools as JSON; `tool NAME …`: one of them, with the arguments that follow.

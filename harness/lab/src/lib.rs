@@ -1,1 +1,10 @@
-//! harness/lab
+//! What is done with records once they exist: stored, planned from, reported on.
+//!
+//! Pure functions over plain structs are `plan`, `stats` and `coverage`; the only part that knows DuckDB is
+//! `store`. Records themselves, and how they are made, are the crate `proofmark`.
+
+pub mod coverage;
+pub mod plan;
+pub mod report;
+pub mod stats;
+pub mod store;

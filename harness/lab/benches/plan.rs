@@ -1,0 +1,2 @@
+//! Placeholder while dependencies are built.
+fn main() {}

@@ -1,0 +1,180 @@
+//! The DuckDB index over the record files. The files are the truth: whatever is lost here, `rebuild` brings back.
+//!
+//! The only part of Proofmark that knows DuckDB. One process may have a database open for writing, or many for
+//! reading, never both; so a store is opened late and closed early.
+
+mod error;
+mod ingest;
+mod past;
+mod query;
+mod rows;
+mod schema;
+
+pub use error::StoreError;
+pub use ingest::Ingested;
+pub use query::Answer;
+
+use duckdb::{AccessMode, Config, Connection};
+use schema::Owner;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How often, and with what pause, a locked database is tried again: queries are short.
+const ATTEMPTS: u32 = 15;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An open database.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens a database for writing. Makes it if there is none, and brings an older one up to date.
+    ///
+    /// # Errors
+    /// A database of another program, of a newer Proofmark or in use by another process, and a file that is no
+    /// database, are refused and left untouched.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| access("create", path, &e))?;
+        }
+        let store = Self::connect(path, AccessMode::ReadWrite)?;
+        match store.owner()? {
+            Owner::Nobody => store.migrate(0)?,
+            Owner::Ours(found) if found < schema::version() => store.migrate(found)?,
+            Owner::Ours(_) | Owner::Foreign => {}
+        }
+        Ok(store)
+    }
+
+    /// Opens a database for reading only: nothing can be written, no other file can be read, and no setting can
+    /// be changed, whatever the SQL.
+    ///
+    /// # Errors
+    /// As for [`Store::open`]; a database that is not there, or of an older schema, is an error too.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let store = Self::connect(path, AccessMode::ReadOnly)?;
+        match store.owner()? {
+            Owner::Ours(found) if found < schema::version() => {
+                Err(StoreError::Older { path: path.to_owned(), found })
+            }
+            Owner::Nobody => Err(StoreError::Foreign(path.to_owned())),
+            Owner::Ours(_) | Owner::Foreign => Ok(store),
+        }
+    }
+
+    /// Makes the database anew from all records of a folder, beside the old one, and puts it in its place in one
+    /// step. If anything fails, the old one stays.
+    ///
+    /// # Errors
+    /// As for [`Store::open`], of what is in the place of the database, and of the records.
+    pub fn rebuild(path: &Path, records: &Path) -> Result<Ingested, StoreError> {
+        if path.exists() {
+            match Self::open(path) {
+                // Damage is what a rebuild mends, and an unreadable file is not for us to judge as damage.
+                Ok(old) => drop(old),
+                Err(error) => return Err(error),
+            }
+        }
+        let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
+        let ingested = Self::open(&fresh).and_then(|store| {
+            let ingested = store.ingest(records)?;
+            store.close()?;
+            std::fs::rename(&fresh, path).map_err(|e| access("replace", path, &e))?;
+            Ok(ingested)
+        });
+        if ingested.is_err() {
+            let _ = std::fs::remove_file(&fresh);
+        }
+        // A log of the old database does not belong to the new one.
+        let _ = std::fs::remove_file(wal(&fresh));
+        let _ = std::fs::remove_file(wal(path));
+        ingested
+    }
+
+    /// Writes everything into the file and closes it.
+    ///
+    /// # Errors
+    /// Writing failed, for instance because the disk is full.
+    pub fn close(self) -> Result<(), StoreError> {
+        let checkpoint = self.connection.execute_batch("CHECKPOINT");
+        checkpoint.map_err(|e| access("write", &self.path, &e))?;
+        self.connection.close().map_err(|(_, e)| access("close", &self.path, &e))
+    }
+
+    fn connect(path: &Path, mode: AccessMode) -> Result<Self, StoreError> {
+        let mut attempt = 1;
+        loop {
+            match open(path, &mode) {
+                Ok(connection) => return Ok(Self { path: path.to_owned(), connection }),
+                Err(error) => match error::opening(path, &error) {
+                    StoreError::Locked { .. } if attempt < ATTEMPTS => {
+                        attempt += 1;
+                        sleep(PAUSE);
+                    }
+                    error => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Whose database this is; another program's and a newer one are errors.
+    fn owner(&self) -> Result<Owner, StoreError> {
+        let owner = schema::owner(&self.connection).map_err(|e| access("read", &self.path, &e))?;
+        match owner {
+            Owner::Foreign => Err(StoreError::Foreign(self.path.clone())),
+            Owner::Ours(found) if found > schema::version() => Err(StoreError::Newer {
+                path: self.path.clone(),
+                found,
+                known: schema::version(),
+            }),
+            owner => Ok(owner),
+        }
+    }
+
+    fn migrate(&self, from: u32) -> Result<(), StoreError> {
+        schema::migrate(&self.connection, from).map_err(|e| access("write", &self.path, &e))
+    }
+
+    fn reading(&self) -> impl Fn(duckdb::Error) -> StoreError + '_ {
+        |error| access("read", &self.path, &error)
+    }
+
+    fn writing(&self) -> impl Fn(duckdb::Error) -> StoreError + '_ {
+        |error| access("write", &self.path, &error)
+    }
+}
+
+fn open(path: &Path, mode: &AccessMode) -> duckdb::Result<Connection> {
+    let config = Config::default()
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?
+        .with("access_mode", mode.as_ref())?;
+    let config = match mode {
+        AccessMode::ReadOnly => {
+            config.with("enable_external_access", "false")?.with("lock_configuration", "true")?
+        }
+        _ => config,
+    };
+    Connection::open_with_flags(path, config)
+}
+
+fn access(what: &'static str, path: &Path, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Access { what, path: path.to_owned(), detail: error.to_string() }
+}
+
+/// Where DuckDB keeps what is not yet in the file.
+fn wal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".wal");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests;
