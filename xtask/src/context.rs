@@ -3,6 +3,8 @@
 use crate::env;
 use crate::suites::{self, Workspace};
 use anyhow::{Context as _, Result};
+use proofmark::journal::Fault;
+use proofmark_lab::store::Store;
 use std::path::PathBuf;
 
 /// Shown below the help of every command.
@@ -49,5 +51,19 @@ impl Context {
         let records = state.join("records");
         let db = global.db.map_or(state.join("results.duckdb"), |db| here.join(db));
         Ok(Self { root, state, records, db, workspace })
+    }
+
+    /// Opens the store and takes in what is new in the record files. Lines that cannot be read are told.
+    pub(crate) fn ingest(&self) -> Result<Store> {
+        let store = Store::open(&self.db)?;
+        warn_of(&store.ingest(&self.records)?.faults);
+        Ok(store)
+    }
+}
+
+/// Tells of lines that could not be read.
+pub(crate) fn warn_of(faults: &[Fault]) {
+    for Fault { path, offset, detail } in faults {
+        eprintln!("warning: {}, the line at byte {offset} {detail}", path.display());
     }
 }

@@ -1,12 +1,11 @@
 //! `doctor`: every endpoint that has a name, with its mark or the exact reason of its absence, and the machine.
 
 use crate::context::Context;
+use crate::output::{self, Format};
 use crate::process;
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets};
 use proofmark::record::Environment;
 use proofmark::{Endpoint, Finding, environment, survey};
-use proofmark_lab::store::Store;
 use std::process::ExitCode;
 
 /// Flags of `doctor`.
@@ -17,21 +16,15 @@ pub(crate) struct Args {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 impl Args {
     /// Probes every endpoint anew, prints what is found, and keeps the probes in the store.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let findings = probe_all(context)?;
         match self.format {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
-            Format::Table => print(&environment::environment(&context.root), &findings),
+            Format::Json => output::print_json(&findings)?,
+            Format::Table => print(&environment::environment(&context.root), &findings)?,
         }
-        Store::open(&context.db)?.ingest(&context.records)?;
+        context.ingest()?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -58,8 +51,8 @@ fn probe_all(context: &Context) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn print(machine: &Environment, findings: &[Finding]) {
-    println!(
+fn print(machine: &Environment, findings: &[Finding]) -> Result<()> {
+    let facts = format!(
         "machine {}: {}, {} threads, {:.1} GiB, {}, {}",
         machine.machine,
         machine.cpu,
@@ -68,15 +61,12 @@ fn print(machine: &Environment, findings: &[Finding]) {
         machine.platform,
         machine.rustc,
     );
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["endpoint", "mark", "adapter, or why it is absent", "driver"]);
+    let mut table = output::table(["endpoint", "mark", "adapter, or why it is absent", "driver"]);
     for finding in findings {
         let mark = finding.mark.map_or("absent", proofmark::Mark::name);
         let adapter = finding.absence().or(finding.adapter.as_deref()).unwrap_or_default();
         let driver = finding.driver.as_deref().unwrap_or_default();
         table.add_row([finding.endpoint.as_str(), mark, adapter, driver]);
     }
-    println!("{table}");
+    output::print(&format!("{facts}\n{table}\n"))
 }

@@ -1,10 +1,14 @@
 //! `cargo xtask`: the command line of Proofmark. One file per command; this one only chooses among them.
 
+mod cases;
+mod clock;
 mod context;
 mod doctor;
 mod env;
 mod incremental;
+mod lock;
 mod outcome;
+mod output;
 mod process;
 mod query;
 mod rebuild;

@@ -1,6 +1,7 @@
 //! How a command ends: its exit code, and the errors that carry one.
 
 use proofmark::exit;
+use proofmark_lab::store::StoreError;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -36,7 +37,13 @@ pub(crate) fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
         if !message.is_empty() {
             eprintln!("error: {message}");
         }
-        let code = error.downcast_ref::<WithCode>().map_or(exit::USAGE, |error| error.code);
-        ExitCode::from(code)
+        ExitCode::from(code_of(&error))
     })
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    if let Some(StoreError::Missing(_)) = error.downcast_ref() {
+        return exit::ABSENT;
+    }
+    error.downcast_ref::<WithCode>().map_or(exit::USAGE, |error| error.code)
 }

@@ -5,6 +5,7 @@ use crate::outcome::with_code;
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -45,21 +46,28 @@ pub(crate) fn converse(program: &Path, folder: &Path, args: &[String]) -> Result
     command.status().with_context(|| format!("failed to start {}", program.display()))
 }
 
-/// Runs the program of a suite and hands over each line of its answer as it comes.
+/// Runs the program of a suite and hands over each line of its answer as it comes, until `each` breaks.
 /// The program ends when we do: it watches the pipe on its standard input.
 pub(crate) fn stream<T: DeserializeOwned>(
     program: &Path,
     folder: &Path,
     args: &[String],
-    mut each: impl FnMut(T) -> Result<()>,
+    mut each: impl FnMut(T) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let mut command = suite_command(program, folder, args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().with_context(|| format!("failed to start {}", program.display()))?;
+    let mut child =
+        command.spawn().with_context(|| format!("failed to start {}", program.display()))?;
     let watched = child.stdin.take();
     if let Some(answers) = child.stdout.take() {
         for line in BufReader::new(answers).lines() {
-            each(serde_json::from_str(&line?).context("failed to understand an event of the suite")?)?;
+            let event = serde_json::from_str(&line?);
+            if each(event.context("failed to understand an event of the suite")?)?.is_break() {
+                // The closed pipe ends the program, and the case that it may have begun.
+                drop(watched);
+                child.wait()?;
+                return Ok(());
+            }
         }
     }
     let status = child.wait()?;

@@ -58,7 +58,11 @@ pub(crate) fn read(folder: &Path, profile: &str) -> Result<Workspace> {
             format!("failed to read [package.metadata.proofmark] of {}", package.manifest_path)
         })?;
         let folder = package.manifest_path.parent().context("a manifest without a folder")?;
-        suites.push(Declared { package: package.name.to_string(), folder: folder.into(), manifest });
+        suites.push(Declared {
+            package: package.name.to_string(),
+            folder: folder.into(),
+            manifest,
+        });
     }
     let root = metadata.workspace_root.into_std_path_buf();
     Ok(Workspace { root, profile: profile.to_owned(), suites })
@@ -76,7 +80,9 @@ impl Workspace {
         let mut names: Vec<_> = self.suites.iter().flat_map(|s| &s.manifest.tools).collect();
         names.sort_unstable();
         if !self.suites.iter().any(has) {
-            bail!("there is no command `{tool}`, and no suite here has such a tool; tools: {names:?}");
+            bail!(
+                "there is no command `{tool}`, and no suite here has such a tool; tools: {names:?}"
+            );
         }
         let suite = self.build_where(has)?.into_iter().next();
         suite.context("the suite was declared and not built")
@@ -91,7 +97,9 @@ impl Workspace {
         }
         let wanted: Vec<_> = self.suites.iter().filter(|suite| wanted(suite)).collect();
         let mut args: Vec<String> =
-            ["bench", "--no-run", "--message-format=json-render-diagnostics"].map(Into::into).into();
+            ["bench", "--no-run", "--message-format=json-render-diagnostics"]
+                .map(Into::into)
+                .into();
         args.extend(["--profile".into(), self.profile.clone()]);
         for suite in &wanted {
             args.extend(["--package".into(), suite.package.clone()]);
@@ -106,9 +114,9 @@ impl Workspace {
 impl Declared {
     fn with_program(&self, programs: &[(PathBuf, String, PathBuf)]) -> Result<Suite> {
         let manifest_path = self.folder.join("Cargo.toml");
-        let found = programs
-            .iter()
-            .find(|(manifest, bench, _)| *manifest == manifest_path && *bench == self.manifest.bench);
+        let found = programs.iter().find(|(manifest, bench, _)| {
+            *manifest == manifest_path && *bench == self.manifest.bench
+        });
         let (_, _, program) = found.with_context(|| {
             format!("cargo built no bench `{}` in {}", self.manifest.bench, self.package)
         })?;

@@ -18,6 +18,7 @@ use proofmark::{Absence, CaseId, Mark, Part};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 /// Expected seconds of a case that never ran: warm-up, measured phase and start of the process.
@@ -120,6 +121,21 @@ pub enum Reason {
     },
     /// Its result is valid, and the user wants another.
     Forced,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Changed { parts } if parts.is_empty() => f.write_str("changed"),
+            Self::Changed { parts } => write!(f, "changed: {}", parts.join(", ")),
+            Self::Failed { outcome } => write!(f, "failed before: {}", outcome.name()),
+            Self::Stale { age_s } if *age_s < 86_400.0 => write!(f, "stale: {age_s:.0} s old"),
+            Self::Stale { age_s } => write!(f, "stale: {:.1} days old", age_s / 86_400.0),
+            Self::Noisy { noise } => write!(f, "noisy: {:.1} %", 100.0 * noise),
+            Self::Forced => f.write_str("forced"),
+        }
+    }
 }
 
 /// A case to be run.

@@ -52,7 +52,10 @@ fn describe(cell: &Cell) -> String {
 pub fn absences(cells: &[Cell]) -> BTreeSet<(String, String)> {
     let each = |cell: &Cell| {
         let endpoint = cell.endpoint.clone();
-        cell.reasons.iter().map(move |reason| (endpoint.clone(), reason.clone())).collect::<Vec<_>>()
+        cell.reasons
+            .iter()
+            .map(move |reason| (endpoint.clone(), reason.clone()))
+            .collect::<Vec<_>>()
     };
     cells.iter().flat_map(each).collect()
 }
@@ -136,8 +139,7 @@ mod tests {
     use proofmark::Mark;
 
     fn cell() -> Cell {
-        let real =
-            Counts { mark: Some(Mark::Real), measured: 3, passed: 2, failed: 0, stale: 1 };
+        let real = Counts { mark: Some(Mark::Real), measured: 3, passed: 2, failed: 0, stale: 1 };
         let none = Counts { mark: None, measured: 1, passed: 0, failed: 1, stale: 0 };
         Cell {
             model: "m<b>|x".into(),

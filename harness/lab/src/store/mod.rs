@@ -129,11 +129,9 @@ impl Store {
         let owner = schema::owner(&self.connection).map_err(|e| access("read", &self.path, &e))?;
         match owner {
             Owner::Foreign => Err(StoreError::Foreign(self.path.clone())),
-            Owner::Ours(found) if found > schema::version() => Err(StoreError::Newer {
-                path: self.path.clone(),
-                found,
-                known: schema::version(),
-            }),
+            Owner::Ours(found) if found > schema::version() => {
+                Err(StoreError::Newer { path: self.path.clone(), found, known: schema::version() })
+            }
             owner => Ok(owner),
         }
     }

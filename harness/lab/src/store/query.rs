@@ -80,9 +80,7 @@ fn json(value: Sql) -> Json {
         }
         // Keys of a map may be of any type, so it is a list of pairs.
         Sql::Map(entries) => {
-            let pair = |(key, value): &(Sql, Sql)| {
-                json!({ "key": json(key.clone()), "value": json(value.clone()) })
-            };
+            let pair = |(key, value): &(Sql, Sql)| json!({ "key": json(key.clone()), "value": json(value.clone()) });
             entries.iter().map(pair).collect()
         }
         Sql::Union(value) => json(*value),

@@ -56,7 +56,12 @@ impl Rows {
         for (position, part) in fingerprint.parts.iter().enumerate() {
             let position = number(position as u64);
             let digest = text(&fingerprint.digest);
-            self.fingerprint_parts.push(vec![digest, position, text(&part.name), text(&part.value)]);
+            self.fingerprint_parts.push(vec![
+                digest,
+                position,
+                text(&part.name),
+                text(&part.value),
+            ]);
         }
     }
 

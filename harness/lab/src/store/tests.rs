@@ -114,10 +114,7 @@ fn a_record_becomes_rows_once() {
         json!([{ "name": "y", "shape": [2, 3], "error": 0.5, "summary": "it's\n'y'" }])
     );
     let rows = world.rows("SELECT name, value FROM fingerprint_parts ORDER BY position");
-    assert_eq!(
-        rows,
-        json!([{ "name": "code", "value": "1" }, { "name": "driver", "value": "2" }])
-    );
+    assert_eq!(rows, json!([{ "name": "code", "value": "1" }, { "name": "driver", "value": "2" }]));
     assert_eq!(world.rows("SELECT name, time_ns FROM op_times")[0]["time_ns"], 9);
 }
 
@@ -157,10 +154,12 @@ fn a_skip_hides_nothing_and_machines_are_apart() {
     elsewhere.environment.machine = "there".into();
     let only_skipped = Record { case: "m/cpu/f32/b8".parse().unwrap(), ..skipped.clone() };
     let only_skipped = Record { id: "other".into(), ..only_skipped };
-    [ran, skipped, test, elsewhere, only_skipped].into_iter().for_each(|record| world.write(record));
+    [ran, skipped, test, elsewhere, only_skipped]
+        .into_iter()
+        .for_each(|record| world.write(record));
     world.ingest();
-    let rows =
-        world.rows("SELECT machine, outcome, latency_ns_median AS m FROM latest_results ORDER BY ALL");
+    let rows = world
+        .rows("SELECT machine, outcome, latency_ns_median AS m FROM latest_results ORDER BY ALL");
     let expected = json!([
         { "machine": "here", "outcome": "passed", "m": 5.0 },
         { "machine": "here", "outcome": "skipped", "m": null },
