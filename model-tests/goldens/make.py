@@ -26,7 +26,7 @@ SENTENCES = [
     "Où est la bibliothèque, s'il vous plaît?",
 ]
 # Of these many the hidden states are kept: few enough for an adapter in software.
-KEPT = 3
+KEPT = 2
 
 
 def main(folder):

@@ -67,7 +67,7 @@ impl Golden {
         if let Some(other) = self.inputs.keys().find(|name| !names.contains(&name.as_str())) {
             let possible = names.join(", ");
             let detail = format!(
-                "`input.{other}` is unknown: the inputs of {} are {possible}",
+                "`input.{other}` is not supported: the inputs of {} are {possible}",
                 family.name()
             );
             return Err(Error::content(&self.path, detail));
@@ -89,7 +89,7 @@ impl Golden {
             Some(other) => {
                 let possible = possible.join(", ");
                 let detail = format!(
-                    "`output.{other}` is unknown: this checkpoint's outputs are {possible}"
+                    "`output.{other}` is not supported: this checkpoint's outputs are {possible}"
                 );
                 Err(Error::content(&self.path, detail))
             }

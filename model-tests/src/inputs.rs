@@ -44,3 +44,29 @@ fn seen(row: usize, batch: usize, width: usize) -> usize {
 fn step(state: u64) -> u64 {
     state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::testing::Copy;
+
+    #[test]
+    fn inputs_are_repeatable_padded_and_within_their_tables() {
+        let copy = Copy::of("bert-odd");
+        let checkpoint = Checkpoint::open(copy.folder()).unwrap();
+        let family = checkpoint.family();
+        for (batch, sequence) in [(1, 1), (1, 16), (3, 41), (8, 7)] {
+            let binding = Binding::batch_sequence(batch, sequence);
+            let made = deterministic(family, &binding).unwrap();
+            assert_eq!(made, deterministic(family, &binding).unwrap());
+            let rows = |i: usize| made[i].indices().unwrap().chunks(sequence).collect::<Vec<_>>();
+            let (ids, masks, types) = (rows(0), rows(1), rows(2));
+            assert!(ids.concat().iter().all(|id| (0..97).contains(id)));
+            assert!(types.concat().iter().all(|t| (0..3).contains(t)));
+            assert!(masks.iter().all(|mask| mask[0] == 1));
+            let hidden = masks.concat().iter().filter(|m| **m == 0).count();
+            assert_eq!(hidden > 0, sequence >= 7, "b{batch}-s{sequence}");
+        }
+    }
+}

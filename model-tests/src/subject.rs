@@ -265,3 +265,84 @@ impl Session for ModelSession {
         Ok(times.map(|op| OpTime { name: op.name, time_ns: op.time_ns }).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Origin;
+    use crate::targets::TARGETS;
+    use crate::testing::{Copy, change};
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    /// A case over a copy of `bert-tiny` at this shape.
+    fn case(copy: &Copy, state: &TempDir, shape: (usize, usize)) -> ModelCase {
+        let folder = copy.folder().to_str().unwrap().to_owned();
+        let model = Box::leak(Box::new(Model {
+            name: "bert-copy",
+            origin: Origin::Repository(Box::leak(folder.into_boxed_str())),
+            golden: "",
+            golden_shape: (0, 0),
+            sentences: None,
+            shapes: &[],
+            software_shapes: &[],
+        }));
+        ModelCase {
+            opened: Arc::new(Opened::new(model, state.path())),
+            target: &TARGETS[0],
+            precision: Precision::F32,
+            binding: Binding::batch_sequence(shape.0, shape.1),
+            inputs: Inputs::Made,
+            device: ["adapter".into(), "driver 1".into()],
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_what_a_result_depends_on_and_names_it() {
+        let (copy, state) = (Copy::of("bert-tiny"), tempfile::tempdir().unwrap());
+        let base = case(&copy, &state, (2, 5)).fingerprint().unwrap();
+        let changes = |case: ModelCase| base.changes(&case.fingerprint().unwrap());
+        let none: [&str; 0] = [];
+        assert_eq!(changes(case(&copy, &state, (2, 5))), none);
+        assert_eq!(changes(case(&copy, &state, (2, 6))), ["graph", "inputs"]);
+        let newer = ["adapter".into(), "driver 2".into()];
+        assert_eq!(changes(ModelCase { device: newer, ..case(&copy, &state, (2, 5)) }), ["driver"]);
+        copy.configure("hidden_dropout_prob", Some(json!(0.3)));
+        assert_eq!(changes(case(&copy, &state, (2, 5))), none);
+        copy.configure("layer_norm_eps", Some(json!(1e-5)));
+        assert_eq!(changes(case(&copy, &state, (2, 5))), ["graph"]);
+        copy.configure("layer_norm_eps", Some(json!(1e-12)));
+        copy.edit("model.safetensors", |t| change(t, "pooler.dense.bias", 0, |v| v + 1.0));
+        assert_eq!(changes(case(&copy, &state, (2, 5))), ["weights"]);
+    }
+
+    #[test]
+    fn a_session_checks_every_output_and_knows_its_cost() {
+        let (copy, state) = (Copy::of("bert-tiny"), tempfile::tempdir().unwrap());
+        let mut session = case(&copy, &state, (2, 5)).open().unwrap();
+        let checks = session.verify().unwrap();
+        let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!(names, ["last_hidden_state", "pooler_output"]);
+        assert!(checks.iter().all(OutputCheck::passes), "{checks:?}");
+        let metrics = session.metrics();
+        assert_eq!(metrics.items_per_run, Some(2));
+        assert!(metrics.first_run_ns > Some(0) && metrics.operations_per_run > Some(100_000));
+        assert!(session.run().unwrap() > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_reference_of_other_numbers_fails_the_session() {
+        let (copy, state) = (Copy::of("bert-tiny"), tempfile::tempdir().unwrap());
+        let mut session = case(&copy, &state, (2, 5)).open().unwrap();
+        assert!(session.verify().unwrap().iter().all(OutputCheck::passes));
+        // The same weights by digest, others by content: what the reference remembers no longer fits.
+        copy.edit("model.safetensors", |t| change(t, "pooler.dense.bias", 0, |v| v + 1.0));
+        let other = case(&copy, &state, (2, 5));
+        let fresh = Copy::of("bert-tiny");
+        let digest = case(&fresh, &state, (2, 5));
+        other.opened.weights_digest.set(digest.opened.weights_digest().map(Into::into)).unwrap();
+        let checks = other.open().unwrap().verify().unwrap();
+        let wrong: Vec<_> = checks.iter().filter(|c| !c.passes()).map(|c| &c.name).collect();
+        assert_eq!(wrong, ["pooler_output"]);
+    }
+}

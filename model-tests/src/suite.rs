@@ -129,7 +129,7 @@ mod tests {
         let cpu =
             Finding { mark: Some(Mark::Real), ..Finding::absent(TARGETS[0].endpoint.clone(), "") };
         let shapes = |batches| shapes(model, &cpu, batches);
-        assert_eq!(shapes(None), [(3, 11), (1, 16), (1, 128), (8, 128)]);
+        assert_eq!(shapes(None), [(2, 11), (1, 16), (1, 128), (8, 128)]);
         assert_eq!(shapes(Some(&[2, 4][..])), [(2, 16), (2, 128), (4, 16), (4, 128)]);
     }
 

@@ -52,12 +52,7 @@ pub(crate) fn signals() -> String {
     let named = LISTS.iter().filter_map(|name| env::var(name));
     let named = named.flat_map(|list| list.split(':').map(PathBuf::from).collect::<Vec<_>>());
     for place in MANIFESTS.iter().map(PathBuf::from).chain(named) {
-        for manifest in entries(&place) {
-            describe(&mut text, &manifest);
-            if let Some(library) = library_of(&manifest) {
-                library_files(&library).iter().for_each(|file| describe(&mut text, file));
-            }
-        }
+        describe_drivers(&mut text, &place);
     }
     library_files("libvulkan.so.1").iter().for_each(|file| describe(&mut text, file));
     for device in DEVICES {
@@ -66,6 +61,16 @@ pub(crate) fn signals() -> String {
         }
     }
     text
+}
+
+/// The manifests of a folder (or the one that is named) and the libraries of their drivers.
+fn describe_drivers(text: &mut String, place: &Path) {
+    for manifest in entries(place) {
+        describe(text, &manifest);
+        if let Some(library) = library_of(&manifest) {
+            library_files(&library).iter().for_each(|file| describe(text, file));
+        }
+    }
 }
 
 /// What is in a folder, in order; the file itself if it is one.
@@ -97,4 +102,31 @@ fn library_files(library: &str) -> Vec<PathBuf> {
         return vec![library.into()];
     }
     LIBRARIES.iter().map(|folder| Path::new(folder).join(library)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_comes_changes_or_goes_changes_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, library) = (folder.path().join("a.json"), folder.path().join("a.so"));
+        let text = |place: &Path| {
+            let mut text = String::new();
+            describe_drivers(&mut text, place);
+            text
+        };
+        let library_path = format!(r#"{{"ICD": {{"library_path": "{}"}}}}"#, library.display());
+        let mut seen = vec![text(&manifest)];
+        fs::write(&manifest, library_path).unwrap();
+        seen.push(text(&manifest));
+        fs::write(&library, "1").unwrap();
+        seen.push(text(&manifest));
+        fs::write(&library, "12").unwrap();
+        seen.push(text(&manifest));
+        seen.dedup();
+        assert_eq!(seen.len(), 4, "{seen:#?}");
+        assert_eq!(text(&manifest), seen[3]);
+    }
 }

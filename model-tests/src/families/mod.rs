@@ -1,6 +1,7 @@
 //! The families of models: one file each, one variant each. Which one a folder holds is read from its `config.json`.
 //!
-//! A family says which arguments its forward function takes and builds the graph; nothing else knows it.
+//! A family says which arguments its forward function takes and builds the graph; nothing else knows it. A new one
+//! is a file here, an entry of `READERS`, and a variant of [`Family`], whose matches the compiler then asks for.
 
 mod bert;
 

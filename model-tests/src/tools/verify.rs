@@ -204,11 +204,11 @@ mod tests {
             }
         };
         check(
-            "`input.pixels` is unknown: the inputs of bert are input_ids, attention_mask",
+            "`input.pixels` is not supported: the inputs of bert are input_ids, attention_mask",
             &renamed("input.token_type_ids", "input.pixels"),
         );
         check(
-            "`output.logits` is unknown: this checkpoint's outputs are last_hidden_state, pooler_output",
+            "`output.logits` is not supported: this checkpoint's outputs are last_hidden_state, pooler_output",
             &renamed("output.pooler_output", "output.logits"),
         );
         check("neither `input.…` nor `output.…`", &renamed("output.pooler_output", "pooler"));
@@ -283,6 +283,15 @@ mod tests {
         check("num_attention_heads", Some(json!(5)), "must divide hidden_size, which is 32");
         check("quantization_config", Some(json!({"bits": 4})), "leave it out");
         check("max_position_embeddings", Some(json!(8)), "positions for at most 8");
+    }
+
+    #[test]
+    fn a_configuration_that_names_no_family_is_refused() {
+        let copy = Copy::of("bert-tiny");
+        copy.configure("model_type", None);
+        assert!(verify(&copy).unwrap());
+        copy.configure("architectures", None);
+        check_refused(&copy, "`model_type` is missing: known are bert");
     }
 
     #[test]
