@@ -74,25 +74,29 @@ fn row_invocations(l: &Lowering<'_>, width: usize) -> u32 {
 struct Tile {
     wx: usize,
     wy: usize,
-    tm: usize,
-    tn: usize,
     tk: usize,
+    tall: bool,
 }
 
 impl Tile {
     fn choose(l: &Lowering<'_>, m: usize, n: usize) -> Self {
         if l.target.software {
-            return Self { wx: 8, wy: 1, tm: 8, tn: 1, tk: 32 };
+            return Self { wx: 8, wy: 1, tk: 32, tall: true };
         }
-        if m <= 8 {
+        if m <= 4 {
             // Few rows: the weight is read once whatever the tile, so spread its columns.
-            return Self { wx: 16, wy: 4, tm: 2, tn: 1, tk: 16 };
+            return Self { wx: 64, wy: 1, tk: 16, tall: false };
         }
         if m * n < 512 * 512 {
             // Few tiles: smaller ones, so that there is work for every core of the GPU.
-            return Self { wx: 8, wy: 8, tm: 4, tn: 1, tk: 16 };
+            return Self { wx: 8, wy: 8, tk: 16, tall: false };
         }
-        Self { wx: 16, wy: 16, tm: 4, tn: 1, tk: 16 }
+        Self { wx: 16, wy: 8, tk: 16, tall: true }
+    }
+
+    /// Rows and columns of a tile.
+    fn size(&self) -> (usize, usize) {
+        (self.wy * if self.tall { 8 } else { 4 }, self.wx * 4)
     }
 }
 
@@ -111,7 +115,7 @@ struct Product {
 }
 
 fn product(l: &mut Lowering<'_>, op: &Op, p: &Product, output: usize) -> Result<(), Error> {
-    let Tile { wx, wy, tm, tn, tk } = Tile::choose(l, p.m, p.n);
+    let tile = Tile::choose(l, p.m, p.n);
     let rank = p.lead.shape.len();
     if rank > 4 {
         let detail = format!("its leading sizes broadcast over {rank} axes, 4 are supported");
@@ -119,16 +123,16 @@ fn product(l: &mut Lowering<'_>, op: &Op, p: &Product, output: usize) -> Result<
     }
     let header = l
         .header()
-        .number("WX", word(wx))
-        .number("WY", word(wy))
-        .number("TM", word(tm))
-        .number("TN", word(tn))
-        .number("TK", word(tk))
+        .number("WX", word(tile.wx))
+        .number("WY", word(tile.wy))
+        .number("TK", word(tile.tk))
+        .flag("TALL", tile.tall)
         .flag("RIGHT_TRANSPOSED", p.right_transposed)
         .flag("HAS_BIAS", p.bias.is_some())
         .flag("HAS_RESIDUAL", p.residual.is_some())
         .number("FUNCTION", p.function);
-    let (tiles_m, tiles_n) = (p.m.div_ceil(wy * tm), p.n.div_ceil(wx * tn * 4));
+    let (rows, columns) = tile.size();
+    let (tiles_m, tiles_n) = (p.m.div_ceil(rows), p.n.div_ceil(columns));
     let batches: usize = p.lead.shape.iter().product();
     let sizes = [p.m, p.n, p.k, tiles_m, tiles_n, batches, 0, 0];
     let mut parameters: Vec<_> = sizes.into_iter().map(word).collect();

@@ -1,7 +1,8 @@
 // Tiled matrix product with fused bias, activation and residual; dense layers and batched products.
-// A workgroup of WX by WY invocations makes a tile of BM by BN results; an invocation makes TM rows of
-// TN vectors of four columns in registers. Tiles of both operands pass through workgroup memory, TK deep.
-// Header: T, WX, WY, TM, TN, TK, RIGHT_TRANSPOSED, HAS_BIAS, HAS_RESIDUAL, FUNCTION.
+// A workgroup of WX by WY invocations makes a tile of BM by BN results; an invocation makes four rows, eight if
+// TALL, of four columns in registers. Tiles of both operands pass through workgroup memory, TK deep.
+// Registers are variables of their own: an array that a loop indexes costs a check per access where it is not unrolled.
+// Header: T, WX, WY, TK, TALL, RIGHT_TRANSPOSED, HAS_BIAS, HAS_RESIDUAL, FUNCTION.
 
 struct Params {
     m: u32,
@@ -24,12 +25,22 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<T>;
 
 const WG: u32 = WX * WY;
-const BM: u32 = WY * TM;
-const BN: u32 = WX * TN * 4u;
+// Vectors of four rows and of four columns in a tile.
+const AV: u32 = select(WY, WY * 2u, TALL);
+const BV: u32 = WX;
+const BM: u32 = AV * 4u;
+const BN: u32 = BV * 4u;
 
-// [TK][BM], and [TK][BN] in vectors of four.
-var<workgroup> a_tile: array<f32, TK * BM>;
-var<workgroup> b_tile: array<vec4<f32>, TK * BN / 4u>;
+// [TK][AV] and [TK][BV].
+var<workgroup> a_tile: array<vec4<f32>, TK * AV>;
+var<workgroup> b_tile: array<vec4<f32>, TK * BV>;
+
+fn left(start: u32, m: u32, k: u32) -> f32 {
+    if k >= p.k || m >= p.m {
+        return 0.0;
+    }
+    return f32(a[start + m * p.k + k]);
+}
 
 fn right(start: u32, k: u32, n: u32) -> f32 {
     if k >= p.k || n >= p.n {
@@ -39,6 +50,32 @@ fn right(start: u32, k: u32, n: u32) -> f32 {
         return f32(b[start + n * p.k + k]);
     }
     return f32(b[start + k * p.n + n]);
+}
+
+fn store(batch: u32, m: u32, n: u32, sums: vec4<f32>) {
+    if m >= p.m {
+        return;
+    }
+    let at = (batch * p.m + m) * p.n + n;
+    store_one(at, n, sums.x);
+    store_one(at + 1u, n + 1u, sums.y);
+    store_one(at + 2u, n + 2u, sums.z);
+    store_one(at + 3u, n + 3u, sums.w);
+}
+
+fn store_one(at: u32, n: u32, sum: f32) {
+    if n >= p.n {
+        return;
+    }
+    var value = sum;
+    if HAS_BIAS {
+        value += f32(bias[n]);
+    }
+    value = apply(FUNCTION, value);
+    if HAS_RESIDUAL {
+        value += f32(residual[at]);
+    }
+    y[at] = T(value);
 }
 
 @compute @workgroup_size(WG)
@@ -67,21 +104,29 @@ fn main(
     b_start *= p.k * p.n;
 
     let column = local % WX;
-    let row = local / WX * TM;
-    var sums: array<vec4<f32>, TM * TN>;
+    let row = select(local / WX, 0u, WY == 1u);
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
+    var s4 = vec4<f32>();
+    var s5 = vec4<f32>();
+    var s6 = vec4<f32>();
+    var s7 = vec4<f32>();
     for (var k0 = 0u; k0 < p.k; k0 += TK) {
-        for (var i = local; i < TK * BM; i += WG) {
+        for (var i = local; i < TK * AV; i += WG) {
             let k = k0 + i % TK;
-            let m = m0 + i / TK;
-            var value = 0.0;
-            if k < p.k && m < p.m {
-                value = f32(a[a_start + m * p.k + k]);
-            }
-            a_tile[i % TK * BM + i / TK] = value;
+            let m = m0 + i / TK * 4u;
+            a_tile[i % TK * AV + i / TK] = vec4<f32>(
+                left(a_start, m, k),
+                left(a_start, m + 1u, k),
+                left(a_start, m + 2u, k),
+                left(a_start, m + 3u, k),
+            );
         }
-        for (var i = local; i < TK * BN / 4u; i += WG) {
-            let k = k0 + i / (BN / 4u);
-            let n = n0 + i % (BN / 4u) * 4u;
+        for (var i = local; i < TK * BV; i += WG) {
+            let k = k0 + i / BV;
+            let n = n0 + i % BV * 4u;
             b_tile[i] = vec4<f32>(
                 right(b_start, k, n),
                 right(b_start, k, n + 1u),
@@ -91,38 +136,34 @@ fn main(
         }
         workgroupBarrier();
         for (var k = 0u; k < TK; k++) {
-            var columns: array<vec4<f32>, TN>;
-            for (var j = 0u; j < TN; j++) {
-                columns[j] = b_tile[k * (BN / 4u) + j * WX + column];
-            }
-            for (var i = 0u; i < TM; i++) {
-                let left = a_tile[k * BM + row + i];
-                for (var j = 0u; j < TN; j++) {
-                    sums[i * TN + j] = fma(vec4<f32>(left), columns[j], sums[i * TN + j]);
-                }
+            let b4 = b_tile[k * BV + column];
+            let upper = a_tile[k * AV + row];
+            s0 += upper.x * b4;
+            s1 += upper.y * b4;
+            s2 += upper.z * b4;
+            s3 += upper.w * b4;
+            if TALL {
+                let lower = a_tile[k * AV + WY + row];
+                s4 += lower.x * b4;
+                s5 += lower.y * b4;
+                s6 += lower.z * b4;
+                s7 += lower.w * b4;
             }
         }
         workgroupBarrier();
     }
 
-    for (var i = 0u; i < TM; i++) {
-        let m = m0 + row + i;
-        for (var j = 0u; j < TN; j++) {
-            for (var c = 0u; c < 4u; c++) {
-                let n = n0 + (j * WX + column) * 4u + c;
-                if m < p.m && n < p.n {
-                    let at = (batch * p.m + m) * p.n + n;
-                    var value = sums[i * TN + j][c];
-                    if HAS_BIAS {
-                        value += f32(bias[n]);
-                    }
-                    value = apply(FUNCTION, value);
-                    if HAS_RESIDUAL {
-                        value += f32(residual[at]);
-                    }
-                    y[at] = T(value);
-                }
-            }
-        }
+    let m = m0 + row * 4u;
+    let n = n0 + column * 4u;
+    store(batch, m, n, s0);
+    store(batch, m + 1u, n, s1);
+    store(batch, m + 2u, n, s2);
+    store(batch, m + 3u, n, s3);
+    if TALL {
+        let lower = m + WY * 4u;
+        store(batch, lower, n, s4);
+        store(batch, lower + 1u, n, s5);
+        store(batch, lower + 2u, n, s6);
+        store(batch, lower + 3u, n, s7);
     }
 }
