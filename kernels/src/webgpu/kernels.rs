@@ -85,7 +85,7 @@ impl Tile {
         }
         if m <= 4 {
             // Few rows: the weight is read once whatever the tile, so spread its columns.
-            return Self { wx: 64, wy: 1, tk: 16, tall: false };
+            return Self { wx: 64, wy: 1, tk: 8, tall: false };
         }
         if m * n < 512 * 512 {
             // Few tiles: smaller ones, so that there is work for every core of the GPU.

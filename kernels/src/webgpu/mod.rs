@@ -13,6 +13,8 @@ mod schedule;
 mod strides;
 mod texts;
 mod timer;
+#[cfg(test)]
+mod validity;
 
 pub use plan::{
     Access, Buffer, Content, Dispatch, PARAMETER_BYTES, Plan, Port, Shader, Status, Target,
@@ -38,7 +40,8 @@ macro_rules! own_source {
 }
 
 /// The Rust sources that decide what is run, with which parameters, and how.
-const DECIDING: [Source; 9] = [
+const DECIDING: [Source; 11] = [
+    own_source!("adapter.rs"),
     own_source!("context.rs"),
     own_source!("kernels.rs"),
     own_source!("lower.rs"),
@@ -48,6 +51,7 @@ const DECIDING: [Source; 9] = [
     own_source!("schedule.rs"),
     own_source!("strides.rs"),
     own_source!("texts.rs"),
+    own_source!("timer.rs"),
 ];
 
 /// The sources of the kernels that this graph runs here, and of the planner that chooses them.
