@@ -12,6 +12,8 @@ mod run;
 mod schedule;
 mod strides;
 mod texts;
+#[cfg(test)]
+mod tiles;
 mod timer;
 #[cfg(test)]
 mod validity;

@@ -343,3 +343,38 @@ pub(super) fn read(context: &Context, buffer: &wgpu::Buffer) -> Result<wgpu::Buf
     mapped.map_err(device_error)?;
     buffer.get_mapped_range(..).map_err(device_error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::WgpuDevice;
+    use super::*;
+    use crate::{Binding, Builder, Device, UnaryOp};
+
+    /// A lost device costs the run that meets it: an error, no panic, and no answer.
+    #[test]
+    fn a_lost_device_is_an_error_of_the_run() {
+        let device = match WgpuDevice::open() {
+            Ok(device) => device,
+            Err(why) => {
+                eprintln!("not tested: {why}");
+                return;
+            }
+        };
+        let mut builder = Builder::new(Binding::default());
+        let x = builder.input("x", Kind::Float, &[4.into()]).unwrap();
+        let y = builder.unary(UnaryOp::Neg, x).unwrap();
+        builder.output("y", y).unwrap();
+        let graph = builder.finish().unwrap();
+        let weights = Weights::seeded(1);
+        let mut program = device.prepare(&graph, &weights, Precision::F32).unwrap();
+        let inputs = [Tensor::f32([4], vec![1.0, 2.0, 3.0, 4.0])];
+        program.run(&inputs).unwrap();
+        device.context.device.destroy();
+        for _ in 0..2 {
+            let error = program.run(&inputs).map(drop).expect_err("the device is gone");
+            assert!(matches!(error, Error::Device { .. }), "{error}");
+        }
+        let error = device.prepare(&graph, &weights, Precision::F32).map(drop);
+        assert!(matches!(error, Err(Error::Device { .. })), "{error:?}");
+    }
+}
