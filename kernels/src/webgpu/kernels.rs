@@ -75,28 +75,32 @@ struct Tile {
     wx: usize,
     wy: usize,
     tk: usize,
-    tall: bool,
+    large: bool,
 }
 
 impl Tile {
     fn choose(l: &Lowering<'_>, m: usize, n: usize) -> Self {
         if l.target.software {
-            return Self { wx: 8, wy: 1, tk: 32, tall: true };
+            // One vector of invocations wide, because that is what a CPU does at once; large blocks, because
+            // a read of workgroup memory costs lavapipe a scalar read per lane; up to 32 rows share a tile.
+            let wy = m.div_ceil(8).next_power_of_two().min(4);
+            return Self { wx: 8, wy, tk: 32, large: m > 4 };
         }
         if m <= 4 {
             // Few rows: the weight is read once whatever the tile, so spread its columns.
-            return Self { wx: 64, wy: 1, tk: 8, tall: false };
+            return Self { wx: 64, wy: 1, tk: 8, large: false };
         }
         if m * n < 512 * 512 {
             // Few tiles: smaller ones, so that there is work for every core of the GPU.
-            return Self { wx: 8, wy: 8, tk: 16, tall: false };
+            return Self { wx: 8, wy: 8, tk: 16, large: false };
         }
-        Self { wx: 16, wy: 8, tk: 16, tall: true }
+        Self { wx: 16, wy: 8, tk: 16, large: true }
     }
 
     /// Rows and columns of a tile.
     fn size(&self) -> (usize, usize) {
-        (self.wy * if self.tall { 8 } else { 4 }, self.wx * 4)
+        let block = if self.large { 8 } else { 4 };
+        (self.wy * block, self.wx * block)
     }
 }
 
@@ -126,7 +130,7 @@ fn product(l: &mut Lowering<'_>, op: &Op, p: &Product, output: usize) -> Result<
         .number("WX", word(tile.wx))
         .number("WY", word(tile.wy))
         .number("TK", word(tile.tk))
-        .flag("TALL", tile.tall)
+        .flag("LARGE", tile.large)
         .flag("RIGHT_TRANSPOSED", p.right_transposed)
         .flag("HAS_BIAS", p.bias.is_some())
         .flag("HAS_RESIDUAL", p.residual.is_some())

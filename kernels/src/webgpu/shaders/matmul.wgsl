@@ -1,8 +1,8 @@
 // Tiled matrix product with fused bias, activation and residual; dense layers and batched products.
-// A workgroup of WX by WY invocations makes a tile of BM by BN results; an invocation makes four rows, eight if
-// TALL, of four columns in registers. Tiles of both operands pass through workgroup memory, TK deep.
+// A workgroup of WX by WY invocations makes a tile of BM by BN results; an invocation makes a block of four by
+// four, eight by eight if LARGE, in registers. Tiles of both operands pass through workgroup memory, TK deep.
 // Registers are variables of their own: an array that a loop indexes costs a check per access where it is not unrolled.
-// Header: T, WX, WY, TK, TALL, RIGHT_TRANSPOSED, HAS_BIAS, HAS_RESIDUAL, FUNCTION.
+// Header: T, WX, WY, TK, LARGE, RIGHT_TRANSPOSED, HAS_BIAS, HAS_RESIDUAL, FUNCTION.
 
 struct Params {
     m: u32,
@@ -26,8 +26,8 @@ struct Params {
 
 const WG: u32 = WX * WY;
 // Vectors of four rows and of four columns in a tile.
-const AV: u32 = select(WY, WY * 2u, TALL);
-const BV: u32 = WX;
+const AV: u32 = select(WY, WY * 2u, LARGE);
+const BV: u32 = select(WX, WX * 2u, LARGE);
 const BM: u32 = AV * 4u;
 const BN: u32 = BV * 4u;
 
@@ -105,14 +105,23 @@ fn main(
 
     let column = local % WX;
     let row = select(local / WX, 0u, WY == 1u);
-    var s0 = vec4<f32>();
-    var s1 = vec4<f32>();
-    var s2 = vec4<f32>();
-    var s3 = vec4<f32>();
-    var s4 = vec4<f32>();
-    var s5 = vec4<f32>();
-    var s6 = vec4<f32>();
-    var s7 = vec4<f32>();
+    // Rows of the left and, if LARGE, of the right half of the block.
+    var l0 = vec4<f32>();
+    var l1 = vec4<f32>();
+    var l2 = vec4<f32>();
+    var l3 = vec4<f32>();
+    var l4 = vec4<f32>();
+    var l5 = vec4<f32>();
+    var l6 = vec4<f32>();
+    var l7 = vec4<f32>();
+    var r0 = vec4<f32>();
+    var r1 = vec4<f32>();
+    var r2 = vec4<f32>();
+    var r3 = vec4<f32>();
+    var r4 = vec4<f32>();
+    var r5 = vec4<f32>();
+    var r6 = vec4<f32>();
+    var r7 = vec4<f32>();
     for (var k0 = 0u; k0 < p.k; k0 += TK) {
         for (var i = local; i < TK * AV; i += WG) {
             let k = k0 + i % TK;
@@ -136,18 +145,27 @@ fn main(
         }
         workgroupBarrier();
         for (var k = 0u; k < TK; k++) {
-            let b4 = b_tile[k * BV + column];
+            let b_left = b_tile[k * BV + column];
             let upper = a_tile[k * AV + row];
-            s0 += upper.x * b4;
-            s1 += upper.y * b4;
-            s2 += upper.z * b4;
-            s3 += upper.w * b4;
-            if TALL {
+            l0 += upper.x * b_left;
+            l1 += upper.y * b_left;
+            l2 += upper.z * b_left;
+            l3 += upper.w * b_left;
+            if LARGE {
+                let b_right = b_tile[k * BV + WX + column];
                 let lower = a_tile[k * AV + WY + row];
-                s4 += lower.x * b4;
-                s5 += lower.y * b4;
-                s6 += lower.z * b4;
-                s7 += lower.w * b4;
+                r0 += upper.x * b_right;
+                r1 += upper.y * b_right;
+                r2 += upper.z * b_right;
+                r3 += upper.w * b_right;
+                l4 += lower.x * b_left;
+                l5 += lower.y * b_left;
+                l6 += lower.z * b_left;
+                l7 += lower.w * b_left;
+                r4 += lower.x * b_right;
+                r5 += lower.y * b_right;
+                r6 += lower.z * b_right;
+                r7 += lower.w * b_right;
             }
         }
         workgroupBarrier();
@@ -155,15 +173,24 @@ fn main(
 
     let m = m0 + row * 4u;
     let n = n0 + column * 4u;
-    store(batch, m, n, s0);
-    store(batch, m + 1u, n, s1);
-    store(batch, m + 2u, n, s2);
-    store(batch, m + 3u, n, s3);
-    if TALL {
+    store(batch, m, n, l0);
+    store(batch, m + 1u, n, l1);
+    store(batch, m + 2u, n, l2);
+    store(batch, m + 3u, n, l3);
+    if LARGE {
+        let right = n + WX * 4u;
         let lower = m + WY * 4u;
-        store(batch, lower, n, s4);
-        store(batch, lower + 1u, n, s5);
-        store(batch, lower + 2u, n, s6);
-        store(batch, lower + 3u, n, s7);
+        store(batch, m, right, r0);
+        store(batch, m + 1u, right, r1);
+        store(batch, m + 2u, right, r2);
+        store(batch, m + 3u, right, r3);
+        store(batch, lower, n, l4);
+        store(batch, lower + 1u, n, l5);
+        store(batch, lower + 2u, n, l6);
+        store(batch, lower + 3u, n, l7);
+        store(batch, lower, right, r4);
+        store(batch, lower + 1u, right, r5);
+        store(batch, lower + 2u, right, r6);
+        store(batch, lower + 3u, right, r7);
     }
 }
