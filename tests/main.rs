@@ -1,7 +1,10 @@
 //! End-to-end tests, one binary: the commands over real workspaces, the stores they leave, and tidiness.
 
-mod adopter;
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod adopter;
+mod interruptions;
+mod printed;
 mod robustness;
 mod runners;
 mod support;

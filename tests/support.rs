@@ -54,17 +54,22 @@ pub(crate) fn adopter_tests() -> &'static Path {
     })
 }
 
-/// A copy of the adopting workspace with a state folder of its own.
+/// A copy of the adopting workspace with a state folder of its own. There is one at a time: to cargo, all copies
+/// are one package, whose programs would take each other's place in the target folder.
 pub(crate) struct Adopter {
     folder: TempDir,
+    _alone: fs::File,
 }
 
 impl Adopter {
     /// A fresh copy; its dependency on Proofmark is made absolute.
     pub(crate) fn new() -> Self {
+        // Before the copy is made: cargo tells by their times that its files are newer than the last build.
+        let alone = fs::File::create(target_dir().join("adopter.lock")).unwrap();
+        alone.lock().unwrap();
         let folder = tempfile::tempdir().unwrap();
         copy(&root().join("tests/fixtures/adopter"), folder.path());
-        let adopter = Self { folder };
+        let adopter = Self { folder, _alone: alone };
         let core = root().join("harness/core");
         adopter.edit("Cargo.toml", "../../../harness/core", core.to_str().unwrap());
         adopter

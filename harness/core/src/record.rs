@@ -218,7 +218,7 @@ impl Record {
         if self.samples.latency_ns.iter().any(|latency| !(latency.is_finite() && *latency >= 0.0)) {
             return Some("has a latency that is not a length of time".into());
         }
-        if self.outputs.iter().any(|output| output.error.is_some_and(|error| !(error >= 0.0))) {
+        if self.outputs.iter().any(|output| output.error.is_some_and(|error| error < 0.0)) {
             return Some("has an output with an error below zero".into());
         }
         None
