@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::plan::{NOISY_RUNS, Past, Stored};
+use duckdb::types::ValueRef;
 use duckdb::{Connection, appender_params_from_iter};
 use jiff::Timestamp;
 use proofmark::protocol::Listed;
@@ -36,23 +37,30 @@ impl Store {
     }
 }
 
+/// The newest row of each case is found by its number first: `max_by` over a number is several times faster than
+/// a window over whole rows.
 fn latest(connection: &Connection, machine: &str) -> duckdb::Result<Stored> {
     let sql = format!(
         "SELECT case_id, fingerprint, epoch_us(recorded_at), outcome, mark, relative_noise, busy_ns \
-         FROM results WHERE machine = ? AND {RAN} \
-         QUALIFY row_number() OVER (PARTITION BY case_id ORDER BY recorded_at DESC, id DESC) = 1"
+         FROM results WHERE rowid IN \
+         (SELECT max_by(rowid, recorded_at) FROM results WHERE machine = ? AND {RAN} GROUP BY case_id)"
     );
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([machine])?;
     let mut stored = Stored::new();
     while let Some(row) = rows.next()? {
         let noise: Option<f64> = row.get(5)?;
+        let mark = match row.get_ref(4)? {
+            ValueRef::Null => None,
+            mark => named(&MARKS, Mark::name, mark.as_str()?),
+        };
         let past = Past {
             fingerprint: row.get(1)?,
             parts: Vec::new(),
             recorded_at: Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::MIN),
-            outcome: word(&row.get::<_, String>(3)?).unwrap_or(Outcome::Failed),
-            mark: row.get::<_, Option<String>>(4)?.as_deref().and_then(word::<Mark>),
+            outcome: named(&OUTCOMES, Outcome::name, row.get_ref(3)?.as_str()?)
+                .unwrap_or(Outcome::Failed),
+            mark,
             noise: noise.into_iter().collect(),
             seconds: row.get::<_, f64>(6)? * 1e-9,
         };
@@ -61,9 +69,14 @@ fn latest(connection: &Connection, machine: &str) -> duckdb::Result<Stored> {
     Ok(stored)
 }
 
-/// A value by its name in records; the tables hold no other names.
-fn word<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
-    serde_json::from_value(name.into()).ok()
+const MARKS: [Mark; 4] = [Mark::Real, Mark::Software, Mark::Simulated, Mark::Claimed];
+/// Those of [`RAN`].
+const OUTCOMES: [Outcome; 4] =
+    [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Crashed];
+
+/// A value by its name; the tables hold no other names.
+fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Option<T> {
+    all.iter().copied().find(|value| name(*value) == wanted)
 }
 
 /// Fills in the noise of the earlier results with the same fingerprint.
