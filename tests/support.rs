@@ -35,8 +35,9 @@ fn build(folder: &Path, args: &[&str], name: &str) -> PathBuf {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages =
         text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let programs = messages.filter(|m| m["target"]["name"] == name && m["executable"].is_string());
-    programs.last().unwrap()["executable"].as_str().unwrap().into()
+    let mut programs =
+        messages.filter(|m| m["target"]["name"] == name && m["executable"].is_string());
+    programs.next_back().unwrap()["executable"].as_str().unwrap().into()
 }
 
 /// The command line of Proofmark, built in the profile of these tests.

@@ -118,7 +118,7 @@ fn one_file_per_crate_touches_each_part_of_the_world() {
         let broken = rules.iter().find(|(stem, words, _)| {
             let uses =
                 |word: &&str| code.contains(*word) && !code.contains(&format!("crate::{word}"));
-            !is_exempt(path, stem) && words.iter().any(|word| uses(word)) && is_std(code, stem)
+            !is_exempt(path, stem) && words.iter().any(uses) && is_std(code, stem)
         });
         broken.map(|(_, _, what)| *what)
     });

@@ -11,6 +11,8 @@ use crate::record::{Environment, FORMAT, Line, Outcome, Purpose, Record};
 use crate::sampling;
 use crate::settings::Settings;
 use crate::suite::Suite;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -62,7 +64,12 @@ impl<'a> Runner<'a> {
 
     fn run_here(&self, case: &Case) -> (Report, Outcome) {
         let job = self.job(case);
-        let report = perform(case, &job, &|_| {});
+        // A panic costs this case alone, as it would in a process of its own.
+        let report = catch_unwind(AssertUnwindSafe(|| perform(case, &job, &|_| {})));
+        let report = report.unwrap_or_else(|panic| Report {
+            failure: Some(format!("the case panicked: {}", words_of(&*panic))),
+            ..Report::default()
+        });
         let outcome = if report.failure.is_some() { Outcome::Failed } else { Outcome::Passed };
         (report, outcome)
     }
@@ -160,6 +167,12 @@ impl<'a> Runner<'a> {
         self.write(&record)?;
         Ok(Some(record))
     }
+}
+
+/// What a panic says, if it says something.
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }
 
 /// Opens, verifies and, if asked, times a case. `progress` sees the report after every stage.

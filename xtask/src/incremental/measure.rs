@@ -43,7 +43,7 @@ impl Run<'_> {
                 break;
             }
             let suite =
-                &self.suites[self.suite_of(&stretch[0]).context("a case without a suite")?];
+                &self.suites[self.suite_of(stretch[0]).context("a case without a suite")?];
             let mut args = vec!["run".to_owned()];
             args.extend(self.args.run_flags());
             args.push("--".into());
