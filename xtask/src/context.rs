@@ -55,7 +55,11 @@ impl Context {
 
     /// Opens the store and takes in what is new in the record files. Lines that cannot be read are told.
     pub(crate) fn ingest(&self) -> Result<Store> {
-        let store = Store::open(&self.db)?;
+        self.take_in(Store::open(&self.db)?)
+    }
+
+    /// Takes in what is new in the record files since the store was opened.
+    pub(crate) fn take_in(&self, store: Store) -> Result<Store> {
         warn_of(&store.ingest(&self.records)?.faults);
         Ok(store)
     }

@@ -38,6 +38,15 @@ fn run(suite: Suite) -> Result<ExitCode, exit::Failure> {
     let suite: &'static Suite = Box::leak(Box::new(suite));
     let settings: &'static Settings = Box::leak(Box::new(settings));
     let runner = Arc::new(Runner::new(suite, settings, Purpose::Test, journal));
+    // An ignored test prints no reason, so the reason goes into a record. A process that was started for one
+    // test by its exact name, as nextest does, leaves that to the run as a whole.
+    if !arguments.list && !arguments.exact {
+        for case in &cases {
+            if let Some(absence) = &case.absence {
+                runner.skip(case, absence.reason())?;
+            }
+        }
+    }
     let trials = cases.into_iter().map(|case| trial(case, Arc::clone(&runner))).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

@@ -80,13 +80,28 @@ impl Args {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let since = Stopwatch::start();
         let _lock = Lock::take(context)?;
-        let suites = context.workspace.build()?;
+        // Opening the database takes as long as cargo needs to see that nothing has to be built.
+        let (suites, store) = std::thread::scope(|scope| {
+            let store = scope.spawn(|| context.ingest());
+            (context.workspace.build(), store.join())
+        });
+        let suites = suites?;
+        let mut store = Some(store.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         self.probe(&suites)?;
         let cases = self.list(&suites)?;
         let machine = machine().machine;
         let mut run = Run { args: &self, context, suites, cases, machine, since };
-        let fetch_failed = !self.dry_run && resources::fetch(&mut run)?;
-        let first = run.plan(context.ingest()?)?;
+        let mut fetch_failed = false;
+        if !self.dry_run && resources::lacking(&run) {
+            // A fetch takes its time, and others may want to read meanwhile.
+            store = None;
+            fetch_failed = resources::fetch(&mut run)?;
+        }
+        let store = match store {
+            Some(store) => context.take_in(store)?,
+            None => context.ingest()?,
+        };
+        let first = run.plan(store)?;
         if self.explain && self.format == Format::Table {
             show::plan(&first)?;
         }

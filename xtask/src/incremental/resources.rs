@@ -7,18 +7,21 @@ use proofmark::Absence;
 use proofmark::protocol::{Fetched, Listed};
 use std::collections::{BTreeSet, HashMap};
 
+/// Whether a listed case lacks something that can be fetched.
+pub(super) fn lacking(run: &Run<'_>) -> bool {
+    run.cases.listed.iter().any(|case| resource(case).is_some())
+}
+
 /// Fetches the resources that the listed cases name, lists them again, and says whether anything failed.
 /// Progress goes to the error output.
 pub(super) fn fetch(run: &mut Run<'_>) -> Result<bool> {
     let mut failures: HashMap<(usize, String), String> = HashMap::new();
-    let mut any = false;
     for (index, suite) in run.suites.iter().enumerate() {
         let wanted = run.cases.listed.iter().filter(|c| run.cases.suite_of(&c.id) == Some(index));
         let names: BTreeSet<_> = wanted.filter_map(resource).map(|(name, _)| name).collect();
         if names.is_empty() {
             continue;
         }
-        any = true;
         let mut args = vec!["fetch".to_owned()];
         args.extend(names.into_iter().cloned());
         let fetched: Vec<Fetched> = process::ask(&suite.program, &suite.folder, &args)?;
@@ -29,9 +32,7 @@ pub(super) fn fetch(run: &mut Run<'_>) -> Result<bool> {
             }
         }
     }
-    if any {
-        run.cases = run.args.list(&run.suites)?;
-    }
+    run.cases = run.args.list(&run.suites)?;
     for place in 0..run.cases.listed.len() {
         let suite = run.cases.suite_of(&run.cases.listed[place].id);
         let case = &mut run.cases.listed[place];
