@@ -311,14 +311,16 @@ impl Tile {
                     }
                 }
             }
+            // One pointer per row and one common index: the inner loop has no other arithmetic on addresses.
+            let rows: [*const f32; ROWS] = std::array::from_fn(|i| self.a.add(i * self.stride_a));
+            let mut right: *const S::f32s = self.packed.cast();
             for p in 0..self.depth {
-                let row: *const S::f32s = self.packed.add(p * VECTORS * S::F32_LANES).cast();
-                let right = [row.read_unaligned(), row.add(1).read_unaligned()];
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let left = simd.splat_f32s(*self.a.add(i * self.stride_a + p));
-                    for v in 0..VECTORS {
-                        sum[v] = simd.mul_add_e_f32s(left, right[v], sum[v]);
-                    }
+                let [first, second] = [right.read_unaligned(), right.add(1).read_unaligned()];
+                right = right.add(VECTORS);
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    let left = simd.splat_f32s(*row.add(p));
+                    sum[0] = simd.mul_add_e_f32s(left, first, sum[0]);
+                    sum[1] = simd.mul_add_e_f32s(left, second, sum[1]);
                 }
             }
             for (i, sum) in sums.iter().enumerate() {
