@@ -5,6 +5,7 @@
 mod adopter;
 mod interruptions;
 mod printed;
+mod readme;
 mod robustness;
 mod runners;
 mod support;

@@ -28,15 +28,22 @@ pub(crate) enum Job {
     Run {
         /// Which.
         case: CaseId,
-        /// Whether to time it.
-        purpose: Purpose,
-        /// Samples to take.
-        samples: usize,
+        /// How far to go with it.
+        effort: Effort,
         /// Batch sizes that made the case.
         batches: Option<Vec<usize>>,
-        /// Whether criterion's output is wanted.
-        quiet: bool,
     },
+}
+
+/// How far a run goes.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Effort {
+    /// Whether to time the case.
+    pub(crate) purpose: Purpose,
+    /// Samples to take.
+    pub(crate) samples: usize,
+    /// Whether criterion is to be silent.
+    pub(crate) quiet: bool,
 }
 
 /// A job and where its answer goes.
@@ -63,7 +70,9 @@ pub(crate) struct Report {
 impl Report {
     /// Takes over what an open session says of itself.
     pub(crate) fn describe(&mut self, session: &dyn Session) {
-        self.device = Some(session.device().clone());
+        if self.device.as_ref() != Some(session.device()) {
+            self.device = Some(session.device().clone());
+        }
         self.metrics = session.metrics();
     }
 }

@@ -97,12 +97,12 @@ fn do_job(suite: &Suite, envelope: &Envelope) -> Result<(), String> {
             let text = serde_json::to_string(&finding).map_err(|e| e.to_string())?;
             job::write_atomically(&envelope.answer, &text)
         }
-        job @ Job::Run { case, batches, .. } => {
+        Job::Run { case, effort, batches } => {
             let findings = probing::known(suite);
             let cases = suite.cases(&findings, batches.as_deref())?;
             let case = cases.into_iter().find(|candidate| candidate.id == *case);
             let case = case.ok_or("the suite no longer makes this case")?;
-            run::perform(&case, job, &run::report_to(&envelope.answer));
+            run::perform(&case, *effort, &run::report_to(&envelope.answer));
             Ok(())
         }
     }

@@ -4,7 +4,7 @@ use crate::case::{Case, Isolation, Session};
 use crate::clock;
 use crate::environment::{environment, peak_memory_bytes};
 use crate::fingerprint::Fingerprint;
-use crate::job::{self, Job, Report};
+use crate::job::{self, Effort, Job, Report};
 use crate::journal::Journal;
 use crate::process::{Ended, Output};
 use crate::record::{Environment, FORMAT, Line, Outcome, Purpose, Record};
@@ -63,9 +63,9 @@ impl<'a> Runner<'a> {
     }
 
     fn run_here(&self, case: &Case) -> (Report, Outcome) {
-        let job = self.job(case);
+        let effort = self.effort();
         // A panic costs this case alone, as it would in a process of its own.
-        let report = catch_unwind(AssertUnwindSafe(|| perform(case, &job, &|_| {})));
+        let report = catch_unwind(AssertUnwindSafe(|| perform(case, effort, &|_| {})));
         let report = report.unwrap_or_else(|panic| Report {
             failure: Some(format!("the case panicked: {}", words_of(&*panic))),
             ..Report::default()
@@ -77,9 +77,15 @@ impl<'a> Runner<'a> {
     fn job(&self, case: &Case) -> Job {
         Job::Run {
             case: case.id.clone(),
+            effort: self.effort(),
+            batches: self.settings.batches.clone(),
+        }
+    }
+
+    fn effort(&self) -> Effort {
+        Effort {
             purpose: self.purpose,
             samples: self.settings.samples,
-            batches: self.settings.batches.clone(),
             quiet: matches!(self.output, Output::Drop),
         }
     }
@@ -176,9 +182,9 @@ fn words_of(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Opens, verifies and, if asked, times a case. `progress` sees the report after every stage.
-pub(crate) fn perform(case: &Case, job: &Job, progress: &dyn Fn(&Report)) -> Report {
+pub(crate) fn perform(case: &Case, effort: Effort, progress: &dyn Fn(&Report)) -> Report {
     let mut report = Report::default();
-    if let Err(message) = stages(case, job, &mut report, progress) {
+    if let Err(message) = stages(case, effort, &mut report, progress) {
         report.failure = Some(message);
     }
     if case.isolation == Isolation::Process && report.device.is_some() {
@@ -191,7 +197,7 @@ pub(crate) fn perform(case: &Case, job: &Job, progress: &dyn Fn(&Report)) -> Rep
 
 fn stages(
     case: &Case,
-    job: &Job,
+    effort: Effort,
     report: &mut Report,
     progress: &dyn Fn(&Report),
 ) -> Result<(), String> {
@@ -202,9 +208,11 @@ fn stages(
     report.describe(&*session);
     check(report)?;
     progress(report);
-    let Job::Run { purpose: Purpose::Measure, samples, quiet, .. } = *job else { return Ok(()) };
+    if effort.purpose == Purpose::Test {
+        return Ok(());
+    }
     let session: &mut dyn Session = &mut *session;
-    report.samples = sampling::sample(&case.id, session, samples, quiet)?;
+    report.samples = sampling::sample(&case.id, session, effort.samples, effort.quiet)?;
     report.op_times = session.op_times()?;
     Ok(())
 }

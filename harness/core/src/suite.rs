@@ -6,7 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::env;
 use crate::expectation::Expectation;
 use crate::finding::{Finding, Findings};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -137,7 +137,7 @@ impl Suite {
     ) -> Result<Vec<Case>, String> {
         let state = self.state();
         let cases = (self.make_cases)(&Request { findings, batches, state: &state })?;
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::with_capacity(cases.len());
         for case in &cases {
             if !seen.insert(&case.id) {
                 return Err(format!(

@@ -55,7 +55,7 @@ impl CpuDevice {
         let team = Arc::new(Team::new(threads)?);
         let identity = Identity {
             device: "cpu".into(),
-            adapter: std::env::consts::ARCH.into(),
+            adapter: processor(),
             driver: format!("{} with {threads} threads", level.name()),
             class: AdapterClass::Hardware,
             limits: BTreeMap::from([("threads".to_owned(), threads as u64)]),
@@ -63,6 +63,14 @@ impl CpuDevice {
         };
         Ok(Self { identity, team, level })
     }
+}
+
+/// The processor's own name where the system tells it, otherwise its architecture.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    let name = line.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());
+    name.unwrap_or(std::env::consts::ARCH).to_owned()
 }
 
 impl Device for CpuDevice {
