@@ -55,13 +55,13 @@ fn processes_with(argument: &str) -> usize {
 fn a_run_killed_in_the_middle_goes_on_with_what_it_lacks() {
     let adopter = Adopter::new();
     let mut run = start(&adopter, &["incremental", "--samples", "10"]);
-    wait_until("the first case is recorded", || recorded(&adopter, DOUBLE));
+    wait_until("the first case is recorded", || recorded(&adopter, TRIPLE));
     run.kill().unwrap();
     run.wait().unwrap();
-    assert!(!recorded(&adopter, TRIPLE), "the run ended before it was killed");
+    assert!(!recorded(&adopter, DOUBLE), "the run ended before it was killed");
     let plan = adopter.json(&["incremental", "--samples", "10"], 0);
     for entry in plan["planned"].as_array().unwrap() {
-        let expected = if entry["case_id"] == TRIPLE { "missing" } else { "noisy" };
+        let expected = if entry["case_id"] == DOUBLE { "missing" } else { "noisy" };
         assert_eq!(entry["reason"]["kind"], expected, "{plan}");
     }
     let query = "select case_id from latest_results order by case_id";

@@ -51,10 +51,22 @@ pub enum Error {
         /// The shape that the graph declares.
         expected: Vec<usize>,
     },
-    /// A weight holds a number that is not finite.
+    /// A weight holds values of another kind than the graph expects.
     #[error(
-        "use the weight `{name}` of {origin}: element {index} is {value}; the checkpoint is damaged or was trained to divergence, fetch it again"
+        "use the weight `{name}` of {origin}: it holds {found} values, the model asks for {expected} values"
     )]
+    WeightKind {
+        /// The weight's name.
+        name: String,
+        /// Where it comes from.
+        origin: String,
+        /// The kind in the file.
+        found: Kind,
+        /// The kind that the graph declares.
+        expected: Kind,
+    },
+    /// A weight holds a number that is not finite, at least not in the precision of the run.
+    #[error("use the weight `{name}` of {origin}: element {index} is {value}")]
     WeightNotFinite {
         /// The weight's name.
         name: String,
@@ -62,7 +74,7 @@ pub enum Error {
         origin: String,
         /// The index of the first such element.
         index: usize,
-        /// The number, as text.
+        /// The number, as text, and what to do.
         value: String,
     },
     /// A file of weights could not be read.
@@ -132,6 +144,15 @@ pub enum Error {
 impl Error {
     pub(crate) fn shape(op: &'static str, detail: impl Into<String>) -> Self {
         Self::Shape { op, detail: detail.into() }
+    }
+
+    /// A gather was asked for a row that its table of so many rows does not have.
+    pub(crate) fn bad_index(index: impl ToString, rows: usize) -> Self {
+        Self::Input {
+            name: "indices of gather".into(),
+            expected: format!("values in 0..{rows}"),
+            found: index.to_string(),
+        }
     }
 
     pub(crate) fn kind(op: &'static str, operand: &str, expected: Kind) -> Self {

@@ -247,6 +247,7 @@ impl Builder {
     pub fn push(&mut self, op: Op, operands: &[Value]) -> Result<Value, Error> {
         let types: Vec<_> = operands.iter().map(|&v| self.type_of(v)).collect();
         let output = op.output_type(&types)?;
+        check_size(op.name(), &output.shape)?;
         Ok(self.push_typed(op, operands, output))
     }
 
@@ -268,6 +269,7 @@ impl Builder {
         if shape.contains(&0) {
             return Err(Error::shape("input", format!("`{name}` would be empty: {shape:?}")));
         }
+        check_size("input", &shape)?;
         let op = Op::Input { name: name.to_owned() };
         let value = self.push_typed(op, &[], TensorType { shape, kind });
         self.graph.inputs.push(value);
@@ -279,6 +281,7 @@ impl Builder {
         if shape.contains(&0) {
             return Err(Error::shape("weight", format!("`{name}` would be empty: {shape:?}")));
         }
+        check_size("weight", shape)?;
         let output = TensorType::float(shape);
         let named = |op: &Op| matches!(op, Op::Weight { name: other } if other == name);
         if let Some((value, node)) = self.graph.values().find(|(_, node)| named(&node.op)) {
@@ -409,6 +412,15 @@ impl Builder {
         }
         Ok(without_dead_nodes(self.graph))
     }
+}
+
+/// Refuses a value whose bytes no address space holds, so that the sizes of one can be multiplied from here on.
+fn check_size(op: &'static str, shape: &[usize]) -> Result<(), Error> {
+    let bytes = shape.iter().try_fold(size_of::<f32>(), |bytes, &size| bytes.checked_mul(size));
+    if bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()) {
+        return Ok(());
+    }
+    Err(Error::shape(op, format!("{shape:?} has more elements than an address space holds")))
 }
 
 fn without_dead_nodes(graph: Graph) -> Graph {

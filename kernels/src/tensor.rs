@@ -221,6 +221,14 @@ impl Tensor {
         }
     }
 
+    /// The elements as f32, without a copy if that is what they are.
+    pub fn into_f32(self) -> Vec<f32> {
+        match self.data {
+            Data::F32(values) => values,
+            Data::F16(_) | Data::I32(_) => self.to_f32(),
+        }
+    }
+
     /// The elements, if they are indices.
     pub fn indices(&self) -> Option<&[i32]> {
         match &self.data {

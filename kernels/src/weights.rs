@@ -7,6 +7,7 @@ use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -39,21 +40,31 @@ struct Located {
 impl Weights {
     /// The `model.safetensors` of a folder, or the shards that its `model.safetensors.index.json` names.
     pub fn open(folder: &Path) -> Result<Self, Error> {
+        let index = shard_index(folder)?;
         let mut files = Vec::new();
         let mut tensors = BTreeMap::new();
-        for path in weight_files(folder)? {
+        for file_name in file_names(index.as_ref()) {
+            let path = folder.join(file_name);
             let file = File::open(&path).map_err(|e| file_error(&path, e))?;
             // SAFETY: the map is read-only; a checkpoint that another process truncates meanwhile is
             // outside what any reader of mapped files can defend against.
             let map = unsafe { Mmap::map(&file) }.map_err(|e| file_error(&path, e))?;
-            for (name, located) in locate(&path, &map, files.len())? {
-                if tensors.insert(name.clone(), located).is_some() {
-                    let detail =
-                        format!("`{name}` is in another shard as well; remove one of them");
-                    return Err(file_error(&path, detail));
-                }
+            let mut located = locate(&path, &map, files.len())?;
+            if let Some(index) = &index {
+                // A shard may hold more than the index says; what counts is the shard that is named.
+                let is_named = |name: &String| index.get(name).is_some_and(|at| at == file_name);
+                located.retain(|(name, _)| is_named(name));
             }
+            tensors.extend(located);
             files.push((path, map));
+        }
+        for (name, shard) in index.iter().flatten() {
+            if !tensors.contains_key(name) {
+                let detail = format!(
+                    "the index says that it holds `{name}`, which it does not; fetch both again"
+                );
+                return Err(file_error(&folder.join(shard), detail));
+            }
         }
         Ok(Self { origin: Origin::Files { folder: folder.to_owned(), files, tensors } })
     }
@@ -95,8 +106,49 @@ impl Weights {
         }
     }
 
-    /// One weight as f32 (or indices), with its shape checked and every number finite.
+    /// Whether there is a weight of this name, of this kind and of this shape. Only headers are looked at, so that
+    /// a graph whose sizes are not those of its checkpoint is refused before anything of these sizes is made.
+    pub fn check(&self, name: &str, expected: &TensorType) -> Result<(), Error> {
+        let Some((kind, shape)) = self.header(name)? else { return Ok(()) };
+        if kind != expected.kind {
+            return Err(Error::WeightKind {
+                name: name.to_owned(),
+                origin: self.origin_name(),
+                found: kind,
+                expected: expected.kind,
+            });
+        }
+        if shape != expected.shape {
+            return Err(Error::WeightShape {
+                name: name.to_owned(),
+                origin: self.origin_name(),
+                found: shape.to_vec(),
+                expected: expected.shape.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Kind and shape of a weight; none for seeded weights, which are what is asked for.
+    fn header(&self, name: &str) -> Result<Option<(Kind, &[usize])>, Error> {
+        match &self.origin {
+            Origin::Seed(_) => Ok(None),
+            Origin::Given(tensors) => {
+                let tensor = tensors.get(name).ok_or_else(|| self.missing(name))?;
+                Ok(Some((tensor.kind(), tensor.shape())))
+            }
+            Origin::Files { files, tensors, .. } => {
+                let at = tensors.get(name).ok_or_else(|| self.missing(name))?;
+                let unreadable = || unreadable(&files[at.file].0, at.dtype, name);
+                let kind = kind_of(at.dtype).ok_or_else(unreadable)?;
+                Ok(Some((kind, at.shape.as_slice())))
+            }
+        }
+    }
+
+    /// One weight as f32 (or indices), with its kind and shape checked and every number finite.
     pub fn tensor(&self, name: &str, expected: &TensorType) -> Result<Tensor, Error> {
+        self.check(name, expected)?;
         let tensor = match &self.origin {
             Origin::Seed(seed) => return Ok(seeded(*seed, name, expected)),
             Origin::Given(tensors) => tensors.get(name).cloned(),
@@ -106,32 +158,29 @@ impl Weights {
             }
         };
         let tensor = tensor.ok_or_else(|| self.missing(name))?;
-        if tensor.shape() != expected.shape {
-            return Err(Error::WeightShape {
-                name: name.to_owned(),
-                origin: self.origin_name(),
-                found: tensor.shape().to_vec(),
-                expected: expected.shape.clone(),
-            });
-        }
         self.check_finite(name, &tensor)?;
         Ok(tensor)
     }
 
     fn check_finite(&self, name: &str, tensor: &Tensor) -> Result<(), Error> {
-        let Data::F32(values) = tensor.data() else { return Ok(()) };
-        match values.iter().position(|v| !v.is_finite()) {
-            None => Ok(()),
-            Some(index) => Err(Error::WeightNotFinite {
-                name: name.to_owned(),
-                origin: self.origin_name(),
-                index,
-                value: values[index].to_string(),
-            }),
-        }
+        let found = match tensor.data() {
+            Data::F32(values) => values.iter().copied().enumerate().find(|(_, v)| !v.is_finite()),
+            Data::F16(values) => {
+                let mut values = values.iter().map(|v| v.to_f32()).enumerate();
+                values.find(|(_, v)| !v.is_finite())
+            }
+            Data::I32(_) => None,
+        };
+        let Some((index, value)) = found else { return Ok(()) };
+        let value = format!(
+            "{value}; the checkpoint is damaged or was trained to divergence, fetch it again"
+        );
+        let (name, origin) = (name.to_owned(), self.origin_name());
+        Err(Error::WeightNotFinite { name, origin, index, value })
     }
 
-    fn origin_name(&self) -> String {
+    /// Where the weights come from, for messages.
+    pub(crate) fn origin_name(&self) -> String {
         match &self.origin {
             Origin::Files { folder, .. } => folder.display().to_string(),
             Origin::Seed(seed) => format!("seed {seed}"),
@@ -156,12 +205,24 @@ fn file_error(path: &Path, detail: impl ToString) -> Error {
     Error::WeightFile { path: path.to_owned(), detail: detail.to_string() }
 }
 
-/// The files that hold the weights of a folder.
-fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let whole = folder.join("model.safetensors");
+/// The file of a checkpoint that is not cut into shards.
+const WHOLE: &str = "model.safetensors";
+
+/// The files that hold the weights of a folder: the shards of an index, each once, or the one whole file.
+fn file_names(index: Option<&BTreeMap<String, String>>) -> Vec<&str> {
+    let Some(index) = index else { return vec![WHOLE] };
+    let mut names: Vec<_> = index.values().map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// For each tensor the shard that holds it; none if the folder has one whole file.
+fn shard_index(folder: &Path) -> Result<Option<BTreeMap<String, String>>, Error> {
+    let whole = folder.join(WHOLE);
     let index = folder.join("model.safetensors.index.json");
     if whole.is_file() {
-        return Ok(vec![whole]);
+        return Ok(None);
     }
     if !index.is_file() {
         return Err(file_error(&whole, "there is no such file, nor an index of shards beside it"));
@@ -169,10 +230,14 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let text = std::fs::read_to_string(&index).map_err(|e| file_error(&index, e))?;
     let parsed: ShardIndex = serde_json::from_str(&text)
         .map_err(|e| file_error(&index, format!("{e}; expected an object with `weight_map`")))?;
-    let mut shards: Vec<_> = parsed.weight_map.into_values().collect();
-    shards.sort_unstable();
-    shards.dedup();
-    Ok(shards.into_iter().map(|shard| folder.join(shard)).collect())
+    for shard in parsed.weight_map.values() {
+        // An index is data from elsewhere: it must not lead out of its folder.
+        if Path::new(shard).file_name() != Some(OsStr::new(shard)) {
+            let detail = format!("the shard `{shard}` is not the plain name of a file beside it");
+            return Err(file_error(&index, detail));
+        }
+    }
+    Ok(Some(parsed.weight_map))
 }
 
 #[derive(serde::Deserialize)]
@@ -194,6 +259,19 @@ fn locate(path: &Path, map: &Mmap, file: usize) -> Result<Vec<(String, Located)>
     Ok(located.collect())
 }
 
+/// What a tensor of this format becomes; none if it cannot be read.
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    match dtype {
+        Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64 => Some(Kind::Float),
+        Dtype::I32 => Some(Kind::Index),
+        _ => None,
+    }
+}
+
+fn unreadable(path: &Path, dtype: Dtype, name: &str) -> Error {
+    file_error(path, format!("`{name}` is {dtype:?}; float weights and i32 can be read"))
+}
+
 fn read_tensor((path, map): &(PathBuf, Mmap), at: &Located, name: &str) -> Result<Tensor, Error> {
     let (shape, bytes) = (at.shape.clone(), &map[at.bytes.clone()]);
     let tensor = match at.dtype {
@@ -203,10 +281,7 @@ fn read_tensor((path, map): &(PathBuf, Mmap), at: &Located, name: &str) -> Resul
         #[expect(clippy::cast_possible_truncation, reason = "weights are wanted as f32")]
         Dtype::F64 => Tensor::f32(shape, elements(bytes, |b| f64::from_le_bytes(b) as f32)),
         Dtype::I32 => Tensor::i32(shape, elements(bytes, i32::from_le_bytes)),
-        other => {
-            let detail = format!("`{name}` is {other:?}; float weights and i32 can be read");
-            return Err(file_error(path, detail));
-        }
+        other => return Err(unreadable(path, other, name)),
     };
     Ok(tensor)
 }
@@ -230,5 +305,78 @@ fn seeded(seed: u64, name: &str, of: &TensorType) -> Tensor {
     match of.kind {
         Kind::Float => Tensor::f32(of.shape.clone(), (0..of.len()).map(|_| next() * 0.2).collect()),
         Kind::Index => Tensor::i32(of.shape.clone(), vec![0; of.len()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    /// Writes tensors of one element.
+    fn write(path: &Path, tensors: &[(&str, Dtype, f32)]) {
+        let bytes: Vec<_> = tensors.iter().map(|(_, _, value)| value.to_le_bytes()).collect();
+        let views = tensors.iter().zip(&bytes).map(|((name, dtype, _), bytes)| {
+            (*name, TensorView::new(*dtype, vec![1], bytes).unwrap())
+        });
+        std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+    }
+
+    /// Two shards that both hold `x`, and an index with this map.
+    fn sharded(map: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("1.safetensors"), &[("x", Dtype::F32, 1.0)]);
+        let second = [("x", Dtype::F32, 2.0), ("y", Dtype::F32, 3.0)];
+        write(&folder.path().join("2.safetensors"), &second);
+        let index = format!("{{\"weight_map\": {{{map}}}}}");
+        std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_tensor_comes_from_the_shard_that_the_index_names() {
+        for (shard, value) in [("1.safetensors", 1.0), ("2.safetensors", 2.0)] {
+            let map = format!("\"x\": \"{shard}\", \"y\": \"2.safetensors\"");
+            let folder = sharded(&map);
+            let weights = Weights::open(folder.path()).unwrap();
+            let tensor = weights.tensor("x", &TensorType::float([1])).unwrap();
+            assert_eq!(tensor, Tensor::f32([1], vec![value]));
+        }
+    }
+
+    #[test]
+    fn an_index_that_does_not_fit_its_folder_is_refused() {
+        let refused = [
+            ("\"y\": \"1.safetensors\"", "it holds `y`, which it does not"),
+            ("\"x\": \"../1.safetensors\"", "not the plain name of a file"),
+            ("\"x\": \"/1.safetensors\"", "not the plain name of a file"),
+            ("\"x\": \"..\"", "not the plain name of a file"),
+            ("\"x\": \"3.safetensors\"", "3.safetensors"),
+        ];
+        for (map, says) in refused {
+            let error = Weights::open(sharded(map).path()).expect_err(map).to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    /// The header is enough to tell, so a check reads no element: here they are not finite.
+    #[test]
+    fn a_check_looks_at_kind_and_shape_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let tensors =
+            [("x", Dtype::F32, f32::NAN), ("ids", Dtype::I32, 0.0), ("u", Dtype::U32, 0.0)];
+        write(&folder.path().join(WHOLE), &tensors);
+        let weights = Weights::open(folder.path()).unwrap();
+        let one = TensorType::float([1]);
+        weights.check("x", &one).unwrap();
+        weights.check("ids", &TensorType::index([1])).unwrap();
+        let of = |name: &str, of: &TensorType| weights.check(name, of).unwrap_err();
+        assert!(matches!(of("x", &TensorType::float([2])), Error::WeightShape { .. }));
+        // The kind is told before the shape.
+        assert!(matches!(of("ids", &TensorType::float([2])), Error::WeightKind { .. }));
+        assert!(matches!(of("u", &one), Error::WeightFile { .. }));
+        assert!(matches!(of("z", &one), Error::MissingWeight { .. }));
+        Weights::seeded(1).check("x", &one).unwrap();
+        assert!(matches!(weights.tensor("ids", &one), Err(Error::WeightKind { .. })));
     }
 }

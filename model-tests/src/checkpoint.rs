@@ -61,7 +61,7 @@ impl Checkpoint {
         let path = self.folder.join("config.json");
         (!keys.is_empty()).then(|| {
             format!(
-                "note: {} has keys that are not read, as transformers does not read them: {keys}",
+                "note: {} has keys that are not read, as the model class does not read them: {keys}",
                 path.display()
             )
         })

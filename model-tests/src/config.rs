@@ -45,15 +45,17 @@ impl Config {
         })
     }
 
-    /// A finite number above zero; `default` if the key is missing and a default is given.
-    pub fn positive(&mut self, key: &'static str, default: Option<f32>) -> Result<f32, Error> {
+    /// A finite number of at least zero; `default` if the key is missing and a default is given.
+    pub fn at_least_zero(&mut self, key: &'static str, default: Option<f32>) -> Result<f32, Error> {
         if let (None, Some(default)) = (self.optional(key), default) {
             return Ok(default);
         }
         let value = self.required(key)?;
         #[expect(clippy::cast_possible_truncation, reason = "devices compute with f32")]
-        let number = value.as_f64().map(|n| n as f32).filter(|n| n.is_finite() && *n > 0.0);
-        number.ok_or_else(|| self.fault(key, format!("is {value}: a number above 0 is needed")))
+        let number = value.as_f64().map(|n| n as f32).filter(|n| n.is_finite() && *n >= 0.0);
+        number.ok_or_else(|| {
+            self.fault(key, format!("is {value}: a finite f32 of at least 0 is needed"))
+        })
     }
 
     /// A text that names one of these choices.
@@ -155,7 +157,7 @@ mod tests {
             c.size("n").unwrap_err(),
             c.size("x").unwrap_err(),
             c.size("gone").unwrap_err(),
-            c.positive("eps", Some(1.0)).unwrap_err(),
+            c.at_least_zero("eps", Some(1.0)).unwrap_err(),
             c.choice("act", &[("gelu", 1), ("relu", 2)]).unwrap_err(),
             c.held("dec", &[json!(false)]).unwrap_err(),
         ];
@@ -165,10 +167,17 @@ mod tests {
             "read config.json: `n` is 0: a whole number of at least 1 is needed\n\
              read config.json: `x` is \"y\": a whole number of at least 1 is needed\n\
              read config.json: `gone` is missing: the model cannot be built without it\n\
-             read config.json: `eps` is -1: a number above 0 is needed\n\
+             read config.json: `eps` is -1: a finite f32 of at least 0 is needed\n\
              read config.json: `act` is \"no\": possible are gelu, relu\n\
              read config.json: `dec` is true, which is not supported: possible are false"
         );
+    }
+
+    #[test]
+    fn zero_is_legal_and_what_no_f32_holds_is_refused() {
+        let mut c = config(&json!({"zero": 0, "large": 1e39}));
+        assert_eq!(c.at_least_zero("zero", None).unwrap().to_bits(), 0.0f32.to_bits());
+        assert!(c.at_least_zero("large", None).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::families::{Argument, Family, bind};
 use half::{bf16, f16};
 use proofmark::record::OutputCheck;
-use proofmark_kernels::{Binding, Tensor};
+use proofmark_kernels::{BATCH, Binding, SEQUENCE, Symbol, Tensor};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
@@ -63,7 +63,8 @@ impl Golden {
     /// The binding and the inputs, in the order of the arguments, those that are not given by their defaults.
     pub fn inputs(&self, family: &Family) -> Result<(Binding, Vec<Tensor>), Error> {
         let arguments = family.arguments();
-        let names: Vec<_> = arguments.iter().map(|argument| argument.name).collect();
+        let mut names: Vec<_> = arguments.iter().map(|argument| argument.name).collect();
+        names.extend(family.positions());
         if let Some(other) = self.inputs.keys().find(|name| !names.contains(&name.as_str())) {
             let possible = names.join(", ");
             let detail = format!(
@@ -79,17 +80,25 @@ impl Golden {
             })
         });
         let tensors = tensors.collect::<Result<_, _>>()?;
+        for &name in family.positions() {
+            if let Some(given) = self.inputs.get(name) {
+                check_positions(given, &binding).map_err(|detail| {
+                    Error::content(&self.path, format!("`input.{name}` {detail}"))
+                })?;
+            }
+        }
         Ok((binding, tensors))
     }
 
-    /// An error if an output is expected that the model does not have.
-    pub fn check_outputs(&self, possible: &[&str]) -> Result<(), Error> {
+    /// An error if an output is expected that is not among the `possible`, which the graph has.
+    pub fn check_outputs(&self, family: &Family, possible: &[&str]) -> Result<(), Error> {
         match self.outputs.keys().find(|name| !possible.contains(&name.as_str())) {
             None => Ok(()),
             Some(other) => {
                 let possible = possible.join(", ");
                 let detail = format!(
-                    "`output.{other}` is not supported: this checkpoint's outputs are {possible}"
+                    "`output.{other}` is not supported: this checkpoint's outputs are {possible} ({})",
+                    family.unsupported_outputs()
                 );
                 Err(Error::content(&self.path, detail))
             }
@@ -103,15 +112,41 @@ fn tensor(
     given: Option<&Numbers>,
     binding: &Binding,
 ) -> Result<Tensor, String> {
+    let fill = argument.values.default();
+    // Told first: without the argument there may be nothing that binds the sizes of its type.
+    if given.is_none() && fill.is_none() {
+        return Err("is missing and has no default".into());
+    }
     let of = argument.tensor_type(binding).map_err(|e| e.to_string())?;
     let Some(numbers) = given else {
-        let fill = argument.values.default().ok_or("is missing and has no default")?;
-        return Ok(Tensor::i32(of.shape.clone(), vec![fill; of.len()]));
+        return Ok(Tensor::i32(of.shape.clone(), vec![fill.unwrap_or_default(); of.len()]));
     };
     let values = numbers.values.iter().enumerate();
     let values =
         values.map(|(i, &v)| argument.values.take(v).map_err(|e| format!("element {i} {e}")));
     Ok(Tensor::i32(of.shape.clone(), values.collect::<Result<_, _>>()?))
+}
+
+/// Positions that are given must be what the graph has by itself: every row counts from 0.
+fn check_positions(given: &Numbers, binding: &Binding) -> Result<(), String> {
+    let size = |symbol: &Symbol| binding.get(symbol).map_err(|e| e.to_string());
+    let (batch, sequence) = (size(&BATCH)?, size(&SEQUENCE)?);
+    let shapes = [vec![sequence], vec![1, sequence], vec![batch, sequence]];
+    if !shapes.contains(&given.shape) {
+        let [row, one, all] = &shapes;
+        return Err(format!(
+            "has the shape {:?}: possible are {row:?}, {one:?}, {all:?}",
+            given.shape
+        ));
+    }
+    let counted = (0u32..).map(f64::from).take(sequence).cycle();
+    match given.values.iter().zip(counted).position(|(found, expected)| *found != expected) {
+        None => Ok(()),
+        Some(i) => Err(format!(
+            "is {} at element {i}: positions other than counting from 0 in every row are not supported",
+            given.values[i]
+        )),
+    }
 }
 
 /// Compares an output with what is expected of it; another shape is an error without a size.

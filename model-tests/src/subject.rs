@@ -13,7 +13,9 @@ use proofmark::fingerprint::digest;
 use proofmark::record::{DeviceFacts, Metrics, OpTime, OutputCheck};
 use proofmark::toolchain::{build_parts, crate_parts};
 use proofmark::{Fingerprint, Part, Session, Subject};
-use proofmark_kernels::{BATCH, Binding, Graph, Precision, Program, Tensor};
+use proofmark_kernels::{
+    BATCH, Binding, Device, Graph, Precision, Program, Tensor, reference_version,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -113,6 +115,20 @@ impl ModelCase {
         }
     }
 
+    /// The fingerprint names the device that the probe found, so no other may be measured under it.
+    fn expect_probed(&self, device: &dyn Device) -> Result<(), String> {
+        let identity = device.identity();
+        let [adapter, driver] = &self.device;
+        if identity.adapter == *adapter && identity.driver == *driver {
+            return Ok(());
+        }
+        Err(format!(
+            "the device that opened is {} ({}), the probe found {adapter} ({driver}): probe again with \
+             `cargo xtask doctor`",
+            identity.adapter, identity.driver
+        ))
+    }
+
     fn tensors(&self, golden: Option<&Golden>) -> Result<Vec<Tensor>, String> {
         let family = self.opened.checkpoint()?.family();
         let made = match golden {
@@ -155,6 +171,9 @@ impl Subject for ModelCase {
         }
         let golden = self.golden()?;
         let inputs = self.tensors(golden.as_ref())?;
+        parts.push(Part::text("reference", reference_version()));
+        let tolerance = self.target.tolerance(self.precision);
+        parts.push(Part::text("tolerance", format!("{tolerance:e}")));
         parts.push(Part::text("inputs", references::inputs_digest(&inputs)));
         if let Inputs::Golden(path) = &self.inputs {
             parts.push(Part::text("golden", files::digest(path).map_err(failed)?));
@@ -169,6 +188,7 @@ impl Subject for ModelCase {
             Ok::<_, String>(device)
         });
         let device = loaded?;
+        self.expect_probed(&*device)?;
         let graph = self.opened.graph(&self.binding)?;
         let golden = self.golden()?;
         let inputs = self.tensors(golden.as_ref())?;

@@ -8,7 +8,7 @@ use crate::targets::Target;
 use proofmark::record::DeviceFacts;
 use proofmark_kernels::{Binding, Precision, Tensor};
 use std::path::Path;
-use tokenizers::{Encoding, PaddingParams, Tokenizer, TruncationParams};
+use tokenizers::{Encoding, PaddingParams, PostProcessor, Tokenizer, TruncationParams};
 
 /// Texts as a batch of tokens, padded to the longest.
 #[derive(Debug)]
@@ -26,6 +26,16 @@ impl Tokens {
         let fail = |e: tokenizers::Error| Error::content(&path, e);
         let mut tokenizer = Tokenizer::from_file(&path).map_err(fail)?;
         let max_length = max_tokens(checkpoint)?;
+        // The tokenizer subtracts the one from the other without a look at which is larger.
+        let added = tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(false));
+        if max_length <= added {
+            let detail = format!(
+                "it adds {added} special tokens to every text, and a text may have {max_length} tokens, the smaller \
+                 of max_seq_length in sentence_bert_config.json and max_position_embeddings in config.json: \
+                 nothing is left for words"
+            );
+            return Err(Error::content(&path, detail));
+        }
         let truncation = TruncationParams { max_length, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(fail)?;
         let mut padding = tokenizer.get_padding().cloned().unwrap_or_else(|| PaddingParams {
@@ -208,6 +218,22 @@ mod tests {
         let checkpoint = Checkpoint::open(copy.folder()).unwrap();
         let tokens = Tokens::of(&checkpoint, &["the".into(), "a cat ".repeat(60)]).unwrap();
         assert_eq!((tokens.width(), tokens.cut()), (64, vec![2]));
+    }
+
+    #[test]
+    fn a_length_without_room_for_a_word_is_refused() {
+        let copy = Copy::of("bert-tiny");
+        let limit = |length: usize| {
+            let config = json!({"max_seq_length": length}).to_string();
+            std::fs::write(copy.path("sentence_bert_config.json"), config).unwrap();
+            embed_on_cpu(&copy, &["the cat"])
+        };
+        for length in 0..=2 {
+            let message = limit(length).unwrap_err().to_string();
+            assert!(message.contains("tokenizer.json: it adds 2 special tokens"), "{message}");
+            assert!(message.contains(&format!("{length} tokens, the smaller")), "{message}");
+        }
+        assert_eq!(limit(3).unwrap().len(), 1);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `doctor`: every endpoint that has a name, with its mark or the exact reason of its absence, and the machine.
 
+use crate::clock;
 use crate::context::Context;
 use crate::output::{self, Format};
 use crate::process;
 use anyhow::Result;
-use proofmark::record::Environment;
+use proofmark::journal::Journal;
+use proofmark::record::{Environment, FORMAT, Line, Probe};
 use proofmark::{Endpoint, Finding, environment, survey};
 use std::process::ExitCode;
 
@@ -45,10 +47,30 @@ fn probe_all(context: &Context) -> Result<Vec<Finding>> {
     }
     let driven: Vec<_> = findings.iter().map(|finding| finding.endpoint.clone()).collect();
     let others = Endpoint::KNOWN.iter().filter(|known| !driven.contains(known));
-    findings.extend(others.map(survey::survey));
+    let others: Vec<_> = others.map(survey::survey).collect();
+    keep(context, &others)?;
+    findings.extend(others);
     let rank = |endpoint: &Endpoint| Endpoint::KNOWN.iter().position(|known| known == endpoint);
     findings.sort_by_key(|finding| rank(&finding.endpoint).unwrap_or(usize::MAX));
     Ok(findings)
+}
+
+/// Writes what was seen of endpoints without a device into the log of probes; suites have written theirs.
+fn keep(context: &Context, findings: &[Finding]) -> Result<()> {
+    let mut journal = Journal::new(&context.records);
+    let machine = environment::machine().machine;
+    for finding in findings {
+        let probe = Probe {
+            format: FORMAT,
+            id: journal.next_id(),
+            recorded_at: clock::now(),
+            suite: "survey".into(),
+            machine: machine.clone(),
+            finding: finding.clone(),
+        };
+        journal.append(&Line::Probe(probe))?;
+    }
+    Ok(())
 }
 
 fn print(machine: &Environment, findings: &[Finding]) -> Result<()> {

@@ -24,7 +24,7 @@ impl OutputCheck {
         tolerance: f64,
     ) -> Self {
         let error = relative_error(found, reference);
-        let right = error.is_some_and(|error| error <= tolerance);
+        let right = error.is_some_and(|error| error <= tolerance / 2.0);
         let summary = summarise(if right { reference } else { found });
         Self { name: name.to_owned(), shape: shape.to_vec(), error, tolerance, summary }
     }

@@ -38,9 +38,9 @@ fn run(suite: Suite) -> Result<ExitCode, exit::Failure> {
     let suite: &'static Suite = Box::leak(Box::new(suite));
     let settings: &'static Settings = Box::leak(Box::new(settings));
     let runner = Arc::new(Runner::new(suite, settings, Purpose::Test, journal));
-    // An ignored test prints no reason, so the reason goes into a record. A process that was started for one
-    // test by its exact name, as nextest does, leaves that to the run as a whole.
-    if !arguments.list && !arguments.exact {
+    // An ignored test prints no reason, so the reason goes into a record. A run of chosen tests, such as each of
+    // nextest's processes, leaves that to a run of the whole.
+    if !arguments.list && arguments.filter.is_none() {
         for case in &cases {
             if let Some(absence) = &case.absence {
                 runner.skip(case, absence.reason())?;
@@ -67,7 +67,7 @@ fn test(case: &Case, runner: &Runner<'_>) -> Result<Completion, Failed> {
     let (report, outcome) = runner.execute(case)?;
     // A pass in this process leaves no record: it costs nothing but itself.
     if case.isolation == Isolation::Process || outcome != Outcome::Passed {
-        runner.write(&runner.record(case, report.clone(), outcome)?)?;
+        runner.write(&runner.record(case, report.clone(), outcome))?;
     }
     let driver = report.device.map(|device| device.driver).unwrap_or_default();
     let expectations = runner.suite.expectations;

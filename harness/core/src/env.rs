@@ -17,6 +17,9 @@ pub const STATE: &str = "PROOFMARK_DIR";
 /// Set for the child process of a case: the file that describes its job.
 pub(crate) const JOB: &str = "PROOFMARK_JOB";
 
+/// Where criterion writes.
+pub(crate) const CRITERION_HOME: &str = "CRITERION_HOME";
+
 /// A variable that is set and not empty.
 pub(crate) fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -43,7 +46,8 @@ pub(crate) fn find_program(names: &[&str]) -> Option<PathBuf> {
 /// `Cargo.lock`.
 pub fn state_dir(manifest_dir: &Path) -> PathBuf {
     if let Some(folder) = var(STATE) {
-        return folder.into();
+        // A relative one is of the workspace, so that all programs mean the same folder.
+        return workspace_root(manifest_dir).join(folder);
     }
     workspace_root(manifest_dir).join(".proofmark")
 }

@@ -68,6 +68,16 @@ impl Findings {
         })
     }
 
+    /// The same with some in place of what was known of their endpoints.
+    #[must_use]
+    pub(crate) fn with(mut self, findings: Vec<Finding>) -> Self {
+        for finding in findings {
+            self.0.retain(|known| known.endpoint != finding.endpoint);
+            self.0.push(finding);
+        }
+        self
+    }
+
     /// All of them, in the order of the suite's drivers.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
         self.0.iter()

@@ -5,6 +5,7 @@
 //! or a timeout is not lost.
 
 use crate::case::{CaseId, Session};
+use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::env;
 use crate::process::{self, Ended, Finished, Output};
@@ -102,7 +103,8 @@ pub(crate) fn in_child<T: DeserializeOwned>(
     timeout: Duration,
 ) -> Result<(Option<T>, Finished), String> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    // Process ids come back, and a killed parent leaves its files: no name is ever used twice.
+    let name = format!("{}-{}", clock::unique_id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let folder = state.join("jobs");
     let envelope = folder.join(format!("{name}.job.json"));
     let answer = folder.join(format!("{name}.answer.json"));
@@ -110,7 +112,11 @@ pub(crate) fn in_child<T: DeserializeOwned>(
         .map_err(|e| e.to_string())?;
     write_atomically(&envelope, &text)?;
     let exe = env::current_exe()?;
-    let finished = process::run(&exe, args, &[(env::JOB, &envelope)], output, timeout)
+    // Criterion asks cargo for its folder unless it is told one, and nobody reads what it writes here.
+    let criterion = state.join("criterion");
+    let quiet = [(env::JOB, envelope.as_path()), (env::CRITERION_HOME, criterion.as_path())];
+    let envs = if matches!(output, Output::Drop) { &quiet[..] } else { &quiet[..1] };
+    let finished = process::run(&exe, args, envs, output, timeout)
         .map_err(|e| format!("failed to start {}: {e}", exe.display()));
     let report = std::fs::read_to_string(&answer).ok();
     let _ = std::fs::remove_file(&envelope);

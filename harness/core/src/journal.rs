@@ -15,13 +15,15 @@ pub struct Journal {
     run: String,
     next: u64,
     file: Option<File>,
+    /// The last line may be incomplete: its writing failed.
+    torn: bool,
 }
 
 impl Journal {
     /// A journal in the records folder `folder`.
     pub fn new(folder: &Path) -> Self {
         let run = clock::unique_id();
-        Self { path: folder.join(format!("{run}.jsonl")), run, next: 0, file: None }
+        Self { path: folder.join(format!("{run}.jsonl")), run, next: 0, file: None, torn: false }
     }
 
     /// The id that all lines of this process share.
@@ -51,7 +53,13 @@ impl Journal {
                 Some(options.create_new(true).append(true).open(&self.path).map_err(context)?);
         }
         let Some(file) = &mut self.file else { unreachable!("opened above") };
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(context)
+        if self.torn {
+            text.insert(0, '\n');
+        }
+        self.torn = true;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(context)?;
+        self.torn = false;
+        Ok(())
     }
 }
 

@@ -37,7 +37,7 @@ fn read_cache(path: &Path) -> Vec<Entry> {
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
-/// The cached finding is of the same signals and of the same program.
+/// What the cached finding must agree with: the driver's signals, and the format of this program.
 fn signals(driver: &Driver) -> String {
     digest(format!("{FORMAT}|{}", (driver.signals)()))
 }
@@ -76,6 +76,7 @@ pub(crate) fn probe(
     let path = cache_path(suite);
     let mut cache = read_cache(&path);
     let mut probed = false;
+    let mut unanswered = Vec::new();
     for driver in &suite.drivers {
         let signals = signals(driver);
         let holds = |e: &Entry| e.finding.endpoint == driver.endpoint && e.signals == signals;
@@ -83,16 +84,22 @@ pub(crate) fn probe(
         if refresh == Refresh::Missing && (inline || cache.iter().any(holds)) {
             continue;
         }
-        let finding = if inline { (driver.probe)() } else { probe_in_child(suite, driver) };
+        let (finding, answered) =
+            if inline { ((driver.probe)(), true) } else { probe_in_child(suite, driver) };
         log(suite, &finding, journal)?;
         cache.retain(|entry| entry.finding.endpoint != driver.endpoint);
-        cache.push(Entry { signals, finding });
+        // A probe without an answer (killed, no memory) says nothing of tomorrow: the next one tries again.
+        if answered {
+            cache.push(Entry { signals, finding });
+        } else {
+            unanswered.push(finding);
+        }
         probed = true;
     }
     if probed {
         write_cache(&path, &cache)?;
     }
-    Ok(known(suite))
+    Ok(known(suite).with(unanswered))
 }
 
 fn log(suite: &Suite, finding: &Finding, journal: &mut Journal) -> Result<(), String> {
@@ -112,7 +119,8 @@ fn write_cache(path: &Path, cache: &[Entry]) -> Result<(), String> {
     job::write_atomically(path, &text)
 }
 
-fn probe_in_child(suite: &Suite, driver: &Driver) -> Finding {
+/// The finding, and whether the probe came to an end of its own.
+fn probe_in_child(suite: &Suite, driver: &Driver) -> (Finding, bool) {
     let absent = |reason: String| Finding::absent(driver.endpoint.clone(), reason);
     let answer = job::in_child::<Finding>(
         &suite.state(),
@@ -122,9 +130,11 @@ fn probe_in_child(suite: &Suite, driver: &Driver) -> Finding {
         TIMEOUT,
     );
     match answer {
-        Err(message) => absent(message),
-        Ok((Some(finding), _)) => finding,
-        Ok((None, finished)) => absent(format!("the probe {}", finished.describe(TIMEOUT))),
+        Err(message) => (absent(message), false),
+        Ok((Some(finding), _)) => (finding, true),
+        Ok((None, finished)) => {
+            (absent(format!("the probe {}", finished.describe(TIMEOUT))), false)
+        }
     }
 }
 

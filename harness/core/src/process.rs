@@ -6,11 +6,12 @@ use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How much of a child's error output is kept: its end, in bytes.
 const TAIL: usize = 8 * 1024;
+/// How long the end of that output is waited for once the child has ended.
+const TAIL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a child ended.
 #[derive(Debug)]
@@ -55,7 +56,10 @@ pub(crate) fn run(
         Output::Drop => Stdio::null(),
     });
     let mut child = command.process_group(0).spawn()?;
-    let tail = child.stderr.take().map(|pipe| std::thread::spawn(move || read_tail(pipe)));
+    let (send, tail) = std::sync::mpsc::channel();
+    if let Some(pipe) = child.stderr.take() {
+        std::thread::spawn(move || send.send(read_tail(pipe)));
+    }
     let status = wait(&mut child, timeout)?;
     kill_group(&child);
     let status = match status {
@@ -65,7 +69,8 @@ pub(crate) fn run(
             Ended::TimedOut
         }
     };
-    let stderr_tail = tail.map(JoinHandle::join).and_then(Result::ok).unwrap_or_default();
+    // What left the group by a session of its own may hold the pipe for as long as it likes.
+    let stderr_tail = tail.recv_timeout(TAIL_PATIENCE).unwrap_or_default();
     Ok(Finished { ended: status, stderr_tail })
 }
 

@@ -137,14 +137,13 @@ fn list(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> {
     exit::require(probing::missing_endpoints(&findings, &settings.endpoints))?;
     let cases = suite.cases(&findings, settings.batches.as_deref())?;
     let selected = cases.into_iter().filter(|case| selection.holds(&case.id));
-    let cases = selected.map(listed).collect::<Result<_, _>>()?;
+    let cases = selected.map(listed).collect();
     print(&Listing { suite: suite.name.into(), cases })
 }
 
-fn listed(case: Case) -> Result<Listed, String> {
-    let fingerprint = case.subject.fingerprint();
-    let fingerprint = fingerprint.map_err(|e| format!("failed to identify {}: {e}", case.id))?;
-    Ok(Listed { id: case.id, fingerprint, absence: case.absence })
+fn listed(case: Case) -> Listed {
+    let fingerprint = run::identify(&case);
+    Listed { id: case.id, fingerprint, absence: case.absence }
 }
 
 /// `probe`: endpoints whose finding does not hold; `probe --all`: every endpoint.
@@ -173,12 +172,10 @@ fn run_cases(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> 
             None => {
                 let record = runner.run(case)?;
                 runner.write(&record)?;
-                Some(record)
+                record
             }
         };
-        if let Some(record) = record {
-            print(&Event::Finished { record: Box::new(record) })?;
-        }
+        print(&Event::Finished { record: Box::new(record) })?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use crate::case::{Case, Isolation, Session};
 use crate::clock;
 use crate::environment::{environment, peak_memory_bytes};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Part};
 use crate::job::{self, Effort, Job, Report};
 use crate::journal::Journal;
 use crate::process::{Ended, Output};
@@ -50,15 +50,22 @@ impl<'a> Runner<'a> {
 
     /// Runs a case where its isolation asks for, and makes its record. Does not write it.
     pub(crate) fn run(&self, case: &Case) -> Result<Record, String> {
+        // Taken before the run: what is changed meanwhile must not be credited with its result.
+        let fingerprint = identify(case);
         let (report, outcome) = self.execute(case)?;
-        self.record(case, report, outcome)
+        Ok(self.record_with(case, report, outcome, fingerprint))
     }
 
     /// Runs a case where its isolation asks for.
     pub(crate) fn execute(&self, case: &Case) -> Result<(Report, Outcome), String> {
         match case.isolation {
-            Isolation::InProcess => Ok(self.run_here(case)),
-            Isolation::Process => self.run_in_child(case),
+            // Criterion prints even where nobody may: a case that is timed in silence has its own output.
+            Isolation::InProcess
+                if self.purpose == Purpose::Test || matches!(self.output, Output::Inherit) =>
+            {
+                Ok(self.run_here(case))
+            }
+            Isolation::InProcess | Isolation::Process => self.run_in_child(case),
         }
     }
 
@@ -99,6 +106,11 @@ impl<'a> Runner<'a> {
             self.output,
             timeout,
         )?;
+        if let (None, Ended::Exited(_), false) =
+            (&report, &finished.ended, self.criterion_args.is_empty())
+        {
+            return Err(format!("criterion did not take the arguments: {}", finished.stderr_tail));
+        }
         let mut report = report.unwrap_or_default();
         let outcome = match (report.finished, &report.failure, &finished.ended) {
             (true, None, _) => Outcome::Passed,
@@ -113,16 +125,8 @@ impl<'a> Runner<'a> {
     }
 
     /// The record of a run.
-    pub(crate) fn record(
-        &self,
-        case: &Case,
-        report: Report,
-        outcome: Outcome,
-    ) -> Result<Record, String> {
-        let fingerprint = case.subject.fingerprint();
-        let fingerprint =
-            fingerprint.map_err(|e| format!("failed to identify {}: {e}", case.id))?;
-        Ok(self.record_with(case, report, outcome, fingerprint))
+    pub(crate) fn record(&self, case: &Case, report: Report, outcome: Outcome) -> Record {
+        self.record_with(case, report, outcome, identify(case))
     }
 
     fn record_with(
@@ -164,15 +168,21 @@ impl<'a> Runner<'a> {
         journal.append(&Line::Result(record.clone())).map_err(|e| e.to_string())
     }
 
-    /// Records that a case cannot run here, and why. A case that cannot even be identified is left out:
-    /// it will be reported when it can run.
-    pub(crate) fn skip(&self, case: &Case, reason: &str) -> Result<Option<Record>, String> {
-        let Ok(fingerprint) = case.subject.fingerprint() else { return Ok(None) };
+    /// Records that a case cannot run here, and why.
+    pub(crate) fn skip(&self, case: &Case, reason: &str) -> Result<Record, String> {
+        let fingerprint = identify(case);
         let report = Report { failure: Some(reason.to_owned()), ..Report::default() };
         let record = self.record_with(case, report, Outcome::Skipped, fingerprint);
         self.write(&record)?;
-        Ok(Some(record))
+        Ok(record)
     }
+}
+
+/// What a case depends on. One that cannot be identified is planned and fails alone, with the reason, when it is
+/// opened; its fingerprint is the reason, so that it is not confused with another.
+pub(crate) fn identify(case: &Case) -> Fingerprint {
+    let unidentified = |reason| Fingerprint::new([Part::text("unidentified", reason)]);
+    case.subject.fingerprint().unwrap_or_else(unidentified)
 }
 
 /// What a panic says, if it says something.
@@ -184,6 +194,11 @@ fn words_of(panic: &(dyn Any + Send)) -> &str {
 /// Opens, verifies and, if asked, times a case. `progress` sees the report after every stage.
 pub(crate) fn perform(case: &Case, effort: Effort, progress: &dyn Fn(&Report)) -> Report {
     let mut report = Report::default();
+    if effort.purpose == Purpose::Measure && !effort.quiet {
+        sampling::take_arguments();
+    }
+    // From here on a child that ends has ended in its case.
+    progress(&report);
     if let Err(message) = stages(case, effort, &mut report, progress) {
         report.failure = Some(message);
     }
@@ -213,6 +228,7 @@ fn stages(
     }
     let session: &mut dyn Session = &mut *session;
     report.samples = sampling::sample(&case.id, session, effort.samples, effort.quiet)?;
+    progress(report);
     report.op_times = session.op_times()?;
     Ok(())
 }

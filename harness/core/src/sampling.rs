@@ -12,6 +12,11 @@ const MEASUREMENT: Duration = Duration::from_millis(2000);
 /// Wanted length of its warm-up.
 const WARM_UP: Duration = Duration::from_millis(500);
 
+/// Lets criterion read the arguments of this process; it ends the process if it does not know one.
+pub(crate) fn take_arguments() {
+    let _ = Criterion::default().configure_from_args();
+}
+
 /// Takes `count` samples of a session.
 pub(crate) fn sample(
     id: &CaseId,

@@ -76,7 +76,7 @@ impl Settings {
         let context = |e: String| format!("{flag} {value}: {e}");
         let list = || value.split(',').map(str::trim);
         match flag {
-            "--filter" => self.filters.extend(list().map(str::to_owned)),
+            "--filter" => self.filters.extend(globs(value)),
             "--endpoint" => {
                 for name in list() {
                     self.endpoints.push(name.parse().map_err(context)?);
@@ -104,6 +104,20 @@ impl Settings {
         let any = self.filters.is_empty();
         Ok(Selection { any, globs, endpoints: self.endpoints.clone() })
     }
+}
+
+/// Globs that are separated by commas; a comma in braces belongs to its glob.
+fn globs(value: &str) -> Vec<String> {
+    let mut depth = 0usize;
+    let split = |c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    value.split(split).map(|glob| glob.trim().to_owned()).collect()
 }
 
 /// Which cases a run is about.
@@ -170,6 +184,8 @@ mod tests {
         let selection = take(&["--filter", "bert*"]).unwrap().0.selection().unwrap();
         assert!(selection.holds(&"bert-tiny/cpu/f32/b1".parse().unwrap()));
         assert!(!selection.holds(&"t5-small/cpu/f32/b1".parse().unwrap()));
+        let selection = take(&["--filter", "x, a/{cpu,cuda}/*"]).unwrap().0.selection().unwrap();
+        assert!(selection.holds(&"a/cuda/f32/b1".parse().unwrap()));
         let selection = take(&["--filter", "*/f32/*", "--endpoint", "cpu"]).unwrap().0.selection();
         let selection = selection.unwrap();
         assert!(selection.holds(&"a/cpu/f32/b1".parse().unwrap()));

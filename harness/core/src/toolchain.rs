@@ -7,9 +7,14 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Compiler and profile.
-pub fn build_parts() -> [Part; 2] {
-    [Part::text("rustc", RUSTC), Part::text("profile", PROFILE)]
+/// Compiler, profile, the compiler's flags and target features, and how samples are taken.
+pub fn build_parts() -> [Part; 4] {
+    [
+        Part::text("rustc", RUSTC),
+        Part::text("profile", PROFILE),
+        Part::text("rustflags", env!("PROOFMARK_RUSTFLAGS")),
+        Part::hashed("sampling", include_str!("sampling.rs")),
+    ]
 }
 
 #[derive(Deserialize)]

@@ -7,13 +7,15 @@
 //! by value per expected second, then by id. The value is a weight of the reason: 4 for a case without a result
 //! and for one whose result no longer describes the code, 2 for a failure, age ÷ allowed age (at most 4) for a
 //! stale result, noise ÷ allowed noise (at most 2) for a noisy one, 1 if it is only forced. The expected time is
-//! what the last run of the case took, or [`DEFAULT_SECONDS`].
+//! what the last run of the case took and [`OVERHEAD_SECONDS`], the timeout if it ended there, or
+//! [`DEFAULT_SECONDS`].
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use proofmark::fingerprint::changed_parts;
 use proofmark::protocol::Listed;
 use proofmark::record::Outcome;
+use proofmark::settings::Settings;
 use proofmark::{Absence, CaseId, Mark, Part};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 /// Expected seconds of a case that never ran: warm-up, measured phase and start of the process.
 pub const DEFAULT_SECONDS: f64 = 3.5;
+/// What a run takes besides what its record tells: start, verification, warm-up.
+pub const OVERHEAD_SECONDS: f64 = 1.0;
 /// Spread above which a result is measured again, as [`crate::stats::relative_noise`] has it.
 pub const NOISE_LIMIT: f64 = 0.05;
 /// So many noisy results in a row are the noise floor of the case: another run would not help.
@@ -63,13 +67,16 @@ pub struct Options {
     pub noise_limit: f64,
     /// Which cases come first.
     pub critical: Critical,
+    /// The time after which a case is killed.
+    pub timeout: Duration,
 }
 
 impl Options {
     /// No age limit, nothing forced or critical, [`NOISE_LIMIT`].
     pub fn new(now: Timestamp) -> Self {
         let critical = Critical::default();
-        Self { now, max_age: None, force: false, noise_limit: NOISE_LIMIT, critical }
+        let timeout = Settings::default().timeout;
+        Self { now, max_age: None, force: false, noise_limit: NOISE_LIMIT, critical, timeout }
     }
 }
 
@@ -229,7 +236,15 @@ fn entry(case: &Listed, reason: Reason, past: Option<&Past>, options: &Options) 
         Reason::Noisy { noise } => (noise / options.noise_limit).min(2.0),
         Reason::Forced => 1.0,
     };
-    let expected_s = past.map_or(DEFAULT_SECONDS, |past| past.seconds);
+    let expected_s = match past {
+        None => DEFAULT_SECONDS,
+        Some(past) => match past.outcome {
+            Outcome::Passed => past.seconds + OVERHEAD_SECONDS,
+            // It told nothing of its time, and may well hang again.
+            Outcome::TimedOut => options.timeout.as_secs_f64(),
+            _ => past.seconds.max(DEFAULT_SECONDS),
+        },
+    };
     Entry { case_id: case.id.clone(), reason, value, expected_s }
 }
 

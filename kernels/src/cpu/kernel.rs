@@ -29,7 +29,7 @@ pub(super) trait Kernel: Send + Sync {
     unsafe fn run(&self, context: &Context<'_>, task: usize, scratch: &mut [f32]);
 }
 
-/// The first index that was outside of its table in this run.
+/// One index that was outside of its table in this run; of several, the one that a thread reported first.
 #[derive(Debug, Default)]
 pub(super) struct Fault(std::sync::Mutex<Option<(i32, usize)>>);
 

@@ -10,7 +10,7 @@ use super::memory::{ALIGNMENT, Floats, Place, Slot};
 use super::movement::{Blocks, Gather, Permute};
 use super::rows::{RowOp, Rows};
 use super::schedule::{Id, Item, Schedule, Work};
-use crate::ops::broadcast_offsets;
+use crate::ops::{bias_operand, broadcast_offsets};
 use crate::{Activation, BinaryOp, Error, Graph, Node, Op, Reduction, TensorType, Value, Weights};
 use std::collections::BTreeMap;
 
@@ -19,8 +19,7 @@ pub(super) struct Lowered {
     pub(super) kernels: Vec<Box<dyn Kernel>>,
     /// Of each step: the op, and the weight that it uses.
     pub(super) names: Vec<String>,
-    /// Elements of the arena.
-    pub(super) arena: usize,
+    pub(super) arena: Floats,
     pub(super) constants: Floats,
     pub(super) inputs: Vec<Slot>,
     pub(super) outputs: Vec<Slot>,
@@ -28,16 +27,19 @@ pub(super) struct Lowered {
 
 /// Lowers a graph for a level of instructions.
 pub(super) fn lower(graph: &Graph, weights: &Weights, level: Level) -> Result<Lowered, Error> {
+    graph.weights().try_for_each(|(name, of)| weights.check(name, of))?;
     let schedule = Schedule::new(graph);
     let constants = Constants::new(graph, &schedule, level);
     let matrices = |node: usize| Matrices::of(graph, &graph.nodes()[node]);
-    let (slots, arena) = schedule.place(graph, |id| match id {
+    let (slots, len) = schedule.place(graph, |id| match id {
         Id::Value(index) => graph.nodes()[index].output.len(),
         Id::Packed(index) => {
-            let product = schedule.product(index, graph);
+            let product = schedule.product(index);
             matrices(product).packed_len(level)
         }
     });
+    // Before the kernels, whose tables of offsets grow with the same sizes: what does not fit is refused here.
+    let arena = Floats::zeroed(len, "the values of the graph")?;
     let lowering = Lowering { graph, schedule: &schedule, constants: &constants, slots, level };
     let kernels = schedule.items.iter().map(|item| lowering.kernel(item)).collect();
     let names = schedule.items.iter().map(|item| lowering.name(item)).collect();
@@ -49,12 +51,11 @@ pub(super) fn lower(graph: &Graph, weights: &Weights, level: Level) -> Result<Lo
 
 impl Schedule {
     /// The node with the matrices of the product for node `index`.
-    fn product(&self, index: usize, graph: &Graph) -> usize {
+    fn product(&self, index: usize) -> usize {
         let fused = self.items.iter().find_map(|item| match item.work {
             Work::AddTo { linear, .. } if item.node == index => Some(linear),
             _ => None,
         });
-        debug_assert!(index < graph.nodes().len());
         fused.unwrap_or(index)
     }
 }
@@ -103,13 +104,21 @@ impl Matrices {
     fn packed_len(&self, level: Level) -> usize {
         self.rights * gemm::packed_len(level, self.k, self.n)
     }
+
+    /// What tells the forms apart in which the weight of node `weight` is packed.
+    fn key(&self, weight: usize) -> PackedKey {
+        (weight, self.k, self.n, self.strides.row)
+    }
 }
+
+/// The node of a weight, then the rows and the columns that it is taken to have, and the stride of its rows: the
+/// same elements may be several matrices, by a reshape or because two ops read them differently.
+type PackedKey = (usize, usize, usize, usize);
 
 /// The weights and scalars of a graph, each in the form in which it is used.
 struct Constants {
     plain: BTreeMap<usize, Slot>,
-    /// By the node of the weight, and whether its columns lie one after the other.
-    packed: BTreeMap<(usize, bool), (Slot, Matrices)>,
+    packed: BTreeMap<PackedKey, (Slot, Matrices)>,
     len: usize,
 }
 
@@ -154,7 +163,7 @@ impl Constants {
     }
 
     fn add_packed(&mut self, index: usize, matrices: Matrices, level: Level) {
-        let key = (index, matrices.strides.row == 1);
+        let key = matrices.key(index);
         if !self.packed.contains_key(&key) {
             let slot = self.reserve(matrices.packed_len(level));
             self.packed.insert(key, (slot, matrices));
@@ -163,18 +172,18 @@ impl Constants {
 
     /// Reads every constant once and writes it in its forms.
     fn fill(&self, graph: &Graph, weights: &Weights, level: Level) -> Result<Floats, Error> {
-        let mut floats = Floats::zeroed(self.len);
+        let mut floats = Floats::zeroed(self.len, "the weights")?;
         for (index, node) in graph.nodes().iter().enumerate() {
             let values = match &node.op {
-                Op::Weight { name } => weights.tensor(name, &node.output)?.to_f32(),
+                Op::Weight { name } => weights.tensor(name, &node.output)?.into_f32(),
                 Op::Scalar { value } => vec![*value],
                 _ => continue,
             };
             if let Some(slot) = self.plain.get(&index) {
                 floats.as_mut_slice()[slot.offset..][..slot.len].copy_from_slice(&values);
             }
-            for key in [(index, false), (index, true)] {
-                let Some((slot, matrices)) = self.packed.get(&key) else { continue };
+            let forms = self.packed.range((index, 0, 0, 0)..(index + 1, 0, 0, 0));
+            for (slot, matrices) in forms.map(|(_, form)| form) {
                 let (k, n) = (matrices.k, matrices.n);
                 let size = gemm::packed_len(level, k, n);
                 let to = floats.as_mut_slice()[slot.offset..][..slot.len].chunks_exact_mut(size);
@@ -230,7 +239,7 @@ impl Lowering<'_> {
         let to = self.slots[&Id::Value(item.node)];
         match item.work {
             Work::Pack => {
-                let product = self.schedule.product(item.node, self.graph);
+                let product = self.schedule.product(item.node);
                 Box::new(self.pack(item.node, self.node(product)))
             }
             Work::AddTo { linear, other } => {
@@ -291,7 +300,7 @@ impl Lowering<'_> {
     fn product(&self, index: usize, node: &Node, to: Slot, residual: Option<Slot>) -> Product {
         let matrices = Matrices::of(self.graph, node);
         let right = self.schedule.home[node.operands[1].index()];
-        let constant = self.constants.packed.get(&(right, matrices.strides.row == 1));
+        let constant = self.constants.packed.get(&matrices.key(right));
         let b = constant.map_or_else(|| self.slots[&Id::Packed(index)], |(slot, _)| *slot);
         let (bias, activation) = match node.op {
             Op::Linear { bias, activation } => {
@@ -318,7 +327,7 @@ impl Lowering<'_> {
         };
         let types = self.graph.operand_types(node);
         let operand = |i: usize| self.slot(node.operands[i]);
-        let bias_at = 3 + usize::from(mask);
+        let bias_at = bias_operand(mask);
         Attention {
             query: operand(0),
             key: operand(1),

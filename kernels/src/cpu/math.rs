@@ -112,7 +112,11 @@ fn horner<S: Simd, const N: usize>(simd: S, coefficients: &[f32; N], x: S::f32s)
 fn activation<S: Simd>(simd: S, activation: Activation, x: S::f32s) -> S::f32s {
     match activation {
         Activation::Identity => x,
-        Activation::Relu => simd.max_f32s(x, simd.splat_f32s(0.0)),
+        Activation::Relu => {
+            let positive = simd.max_f32s(x, simd.splat_f32s(0.0));
+            // As in `exp`: the maximum alone would make zero of what is not a number.
+            simd.select_f32s(simd.equal_f32s(x, x), positive, x)
+        }
         Activation::Gelu => {
             let erf = erf(simd, simd.mul_f32s(x, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2)));
             let half = simd.mul_f32s(x, simd.splat_f32s(0.5));
@@ -372,6 +376,18 @@ mod tests {
         check(UnaryOp::Activate(Activation::Tanh), (-20.0, 20.0), 4.0, |_, _| 1.0);
         for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
             check(UnaryOp::Activate(activation), (-9.0, 9.0), 6.0, |x, _| x.abs());
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_stays_so() {
+        for level in Level::ALL.into_iter().filter(|level| level.is_here()) {
+            for op in UnaryOp::all() {
+                // Whole vectors and a part of one.
+                let mut found = [f32::NAN; 35];
+                level.run(Apply(op, &mut found));
+                assert!(found.iter().all(|y| y.is_nan()), "{level:?} {op:?}: {found:?}");
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! The memory of a program: an arena whose places are planned ahead, and constants that never change.
 //! Elements are four bytes: floats, or indices under the same address.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use crate::Error;
+use std::alloc::{Layout, LayoutError, alloc_zeroed, dealloc};
 use std::ops::Range;
 
 /// Bytes of a cache line; every slot begins with one.
@@ -14,6 +15,7 @@ pub(super) const ALIGNMENT: usize = LINE / size_of::<f32>();
 pub(super) struct Floats {
     start: *mut f32,
     len: usize,
+    layout: Layout,
 }
 
 // SAFETY: the block belongs to this value alone; who shares it answers for the accesses.
@@ -22,19 +24,20 @@ unsafe impl Send for Floats {}
 unsafe impl Sync for Floats {}
 
 impl Floats {
-    pub(super) fn zeroed(len: usize) -> Self {
-        let layout = Self::layout(len);
+    /// So many zeros. That they do not fit is an error and no abort, because it is the caller's sizes that decide;
+    /// `what` names them in it.
+    pub(super) fn zeroed(len: usize, what: &str) -> Result<Self, Error> {
+        let layout = Self::layout(len).map_err(|_| too_large(len, what))?;
         // SAFETY: the layout is never of size zero.
         let start = unsafe { alloc_zeroed(layout) };
         if start.is_null() {
-            handle_alloc_error(layout);
+            return Err(too_large(len, what));
         }
-        Self { start: start.cast(), len }
+        Ok(Self { start: start.cast(), len, layout })
     }
 
-    fn layout(len: usize) -> Layout {
-        let bytes = len.max(1) * size_of::<f32>();
-        Layout::from_size_align(bytes, LINE).expect("a power of two, and less than the memory")
+    fn layout(len: usize) -> Result<Layout, LayoutError> {
+        Layout::array::<f32>(len.max(1))?.align_to(LINE)
     }
 
     pub(super) fn as_slice(&self) -> &[f32] {
@@ -51,8 +54,27 @@ impl Floats {
 impl Drop for Floats {
     fn drop(&mut self) {
         // SAFETY: allocated with this very layout.
-        unsafe { dealloc(self.start.cast(), Self::layout(self.len)) }
+        unsafe { dealloc(self.start.cast(), self.layout) }
     }
+}
+
+fn too_large(len: usize, what: &str) -> Error {
+    Error::TooLarge {
+        device: "cpu".into(),
+        what: what.to_owned(),
+        needed: (len as u64).saturating_mul(size_of::<f32>() as u64),
+        limit_name: "memory",
+        limit: memory_bytes(),
+    }
+}
+
+/// The machine's memory where the system tells it, otherwise the most that one block can have.
+fn memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes =
+        line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kibibytes.map_or(isize::MAX as u64, |kibibytes| kibibytes.saturating_mul(1024))
 }
 
 /// Where a value is.
@@ -137,5 +159,20 @@ impl<'a> Memory<'a> {
         assert!(slot.place == Place::Arena && slot.offset + slot.len <= self.arena_len);
         // SAFETY: within the arena.
         unsafe { self.arena.add(slot.offset) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_memory_holds_is_an_error() {
+        for len in [usize::MAX, usize::MAX / 4, usize::MAX / 16] {
+            let error = Floats::zeroed(len, "the values").expect_err("more than there is");
+            assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+            assert!(error.to_string().contains("the values"), "{error}");
+        }
+        assert_eq!(Floats::zeroed(3, "three floats").unwrap().as_slice(), [0.0; 3]);
     }
 }

@@ -44,24 +44,37 @@ impl CpuDevice {
         Self::open_at(Level::best(), threads)
     }
 
+    /// What [`CpuDevice::open`] would open, without starting a thread.
+    pub fn identify(threads: Option<usize>) -> Identity {
+        identity(Level::best(), thread_count(threads))
+    }
+
     /// Opens the processor with the instructions of one level; it is an error if they are not here.
     pub fn open_at(level: Level, threads: Option<usize>) -> Result<Self, Error> {
         if !level.is_here() {
             let detail = format!("this processor has no {}", level.name());
             return Err(Error::Absent { device: "cpu".into(), detail });
         }
-        let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.unwrap_or_else(available).max(1);
+        let threads = thread_count(threads);
         let team = Arc::new(Team::new(threads)?);
-        let identity = Identity {
-            device: "cpu".into(),
-            adapter: processor(),
-            driver: format!("{} with {threads} threads", level.name()),
-            class: AdapterClass::Hardware,
-            limits: BTreeMap::from([("threads".to_owned(), threads as u64)]),
-            features: Level::ALL.iter().filter(|l| l.is_here()).map(|l| l.name().into()).collect(),
-        };
+        let identity = identity(level, threads);
         Ok(Self { identity, team, level })
+    }
+}
+
+fn thread_count(threads: Option<usize>) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    threads.unwrap_or_else(available).max(1)
+}
+
+fn identity(level: Level, threads: usize) -> Identity {
+    Identity {
+        device: "cpu".into(),
+        adapter: processor(),
+        driver: format!("{} with {threads} threads", level.name()),
+        class: AdapterClass::Hardware,
+        limits: BTreeMap::from([("threads".to_owned(), threads as u64)]),
+        features: Level::ALL.iter().filter(|l| l.is_here()).map(|l| l.name().into()).collect(),
     }
 }
 

@@ -17,9 +17,8 @@ pub(super) struct CpuProgram {
     level: Level,
     lowered: Lowered,
     steps: Steps,
-    arena: Floats,
-    /// The first of the threads' own parts of the arena, and the length of each.
-    scratch: usize,
+    /// The threads' own parts, and the length of each.
+    scratch: Floats,
     scratch_len: usize,
     outputs: Vec<Tensor>,
     fault: Fault,
@@ -36,14 +35,14 @@ impl CpuProgram {
         let steps = Steps::new(lowered.kernels.iter().map(|kernel| kernel.tasks()).collect());
         let most = lowered.kernels.iter().map(|kernel| kernel.scratch()).max().unwrap_or(0);
         let scratch_len = most.next_multiple_of(ALIGNMENT);
-        let arena = Floats::zeroed(lowered.arena + team.threads() * scratch_len);
+        let scratch = team.threads().saturating_mul(scratch_len);
+        let scratch = Floats::zeroed(scratch, "what the threads keep for themselves")?;
         let outputs = graph.outputs().iter().map(|(_, v)| Tensor::zeros(&graph.node(*v).output));
         Ok(Self {
             graph: graph.clone(),
             level,
             steps,
-            arena,
-            scratch: lowered.arena,
+            scratch,
             scratch_len,
             outputs: outputs.collect(),
             fault: Fault::default(),
@@ -54,27 +53,23 @@ impl CpuProgram {
 
     fn execute(&mut self, inputs: &[Tensor]) -> Result<(), Error> {
         self.graph.check_inputs(inputs)?;
-        let memory = Memory::new(&mut self.arena, &self.lowered.constants);
+        let memory = Memory::new(&mut self.lowered.arena, &self.lowered.constants);
+        let scratch = Memory::new(&mut self.scratch, &self.lowered.constants);
         for (tensor, slot) in inputs.iter().zip(&self.lowered.inputs) {
             // SAFETY: no thread of the team runs yet.
             let place = unsafe { memory.part(*slot, 0..slot.len) };
             place_input(tensor, place);
         }
         let context = Context { memory, level: self.level, fault: &self.fault };
-        let (kernels, start, len) = (&self.lowered.kernels, self.scratch, self.scratch_len);
+        let (kernels, len) = (&self.lowered.kernels, self.scratch_len);
         self.team.run(&mut self.steps, |thread, step, task| {
-            let offset = start + thread * len;
-            let own = Slot { place: Place::Arena, offset, len };
+            let own = Slot { place: Place::Arena, offset: thread * len, len };
             // SAFETY: the scratch is this thread's; the schedule keeps reads and writes apart, and the team
             // runs each task once and no two steps at a time.
-            unsafe { kernels[step].run(&context, task, memory.part(own, 0..len)) };
+            unsafe { kernels[step].run(&context, task, scratch.part(own, 0..len)) };
         });
         if let Some((index, rows)) = self.fault.take() {
-            return Err(Error::Input {
-                name: "indices of gather".into(),
-                expected: format!("values in 0..{rows}"),
-                found: index.to_string(),
-            });
+            return Err(Error::bad_index(index, rows));
         }
         for (tensor, slot) in self.outputs.iter_mut().zip(&self.lowered.outputs) {
             // SAFETY: the team has finished.

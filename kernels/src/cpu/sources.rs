@@ -4,7 +4,7 @@ use crate::device::Source;
 use crate::{Graph, Op, Precision};
 
 /// Crates whose versions a result of this device depends on.
-pub const CRATES: &[&str] = &["pulp", "rayon"];
+pub const CRATES: &[&str] = &["half", "pulp", "rayon", "safetensors"];
 
 macro_rules! source {
     ($file:literal) => {
@@ -12,8 +12,18 @@ macro_rules! source {
     };
 }
 
+/// A source outside of this device that decides what it computes.
+macro_rules! shared {
+    ($file:literal) => {
+        Source { name: $file, text: include_str!(concat!("../", $file)) }
+    };
+}
+
 /// What every graph runs.
-const COMMON: [Source; 8] = [
+const COMMON: [Source; 11] = [
+    shared!("ops/elementwise.rs"),
+    shared!("tensor.rs"),
+    shared!("weights.rs"),
     source!("mod.rs"),
     source!("kernel.rs"),
     source!("level.rs"),

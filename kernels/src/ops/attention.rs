@@ -13,7 +13,6 @@ use rayon::prelude::*;
 const HIDDEN: f64 = f32::MIN as f64;
 
 struct Shape {
-    batch: usize,
     queries: usize,
     keys: usize,
     heads: usize,
@@ -22,6 +21,11 @@ struct Shape {
     value_stride: usize,
     scale: f64,
     causal: bool,
+}
+
+/// Where the bias stands among the operands: after the mask, if there is one.
+pub(crate) fn bias_operand(mask: bool) -> usize {
+    3 + usize::from(mask)
 }
 
 pub(super) fn output_type(op: &Op, operands: &[&TensorType]) -> Result<TensorType, Error> {
@@ -35,7 +39,8 @@ pub(super) fn output_type(op: &Op, operands: &[&TensorType]) -> Result<TensorTyp
     else {
         return fail(format!("query and key need three axes; they are {q} and {k}"));
     };
-    if kv_heads == 0 || !heads.is_multiple_of(kv_heads) || !wide.is_multiple_of(heads.max(1)) {
+    if heads == 0 || kv_heads == 0 || !heads.is_multiple_of(kv_heads) || !wide.is_multiple_of(heads)
+    {
         return fail(format!("{heads} heads and {kv_heads} kv heads do not divide {q}"));
     }
     if kb != b || narrow != wide / heads * kv_heads || v.shape != k.shape {
@@ -48,7 +53,7 @@ pub(super) fn output_type(op: &Op, operands: &[&TensorType]) -> Result<TensorTyp
         }
     }
     if bias {
-        let found = operands[3 + usize::from(mask)];
+        let found = operands[bias_operand(mask)];
         expect_kind("attention", "the bias", found, Kind::Float)?;
         let fits = matches!(found.shape.as_slice(), &[x, h, i, j]
             if (x == 1 || x == b) && (h == 1 || h == heads) && i == queries && j == keys);
@@ -72,7 +77,6 @@ fn shape_of(op: &Op, operands: &[&Array]) -> Shape {
     let Op::Attention { heads, kv_heads, scale, causal, .. } = *op else { unreachable!() };
     let (q, k) = (&operands[0].shape, &operands[1].shape);
     Shape {
-        batch: q[0],
         queries: q[1],
         keys: k[1],
         heads,
@@ -115,7 +119,7 @@ impl Shape {
     ) -> Vec<f64> {
         let Op::Attention { mask, bias, .. } = *op else { unreachable!() };
         let mask_array = mask.then(|| operands[3]);
-        let bias_array = bias.then(|| operands[3 + usize::from(mask)]);
+        let bias_array = bias.then(|| operands[bias_operand(mask)]);
         let query = self.query_row(operands[0], b, head, i);
         let score = |j: usize| {
             let hidden = mask_array.is_some_and(|m| m.data[b * self.keys + j] == 0.0);
@@ -134,7 +138,6 @@ pub(super) fn reference(op: &Op, operands: &[&Array], shape: Vec<usize>) -> Arra
     let mut data = vec![0.0; shape.iter().product()];
     data.par_chunks_mut(s.width).enumerate().for_each(|(row, out)| {
         let (b, i, head) = (row / s.heads / s.queries, row / s.heads % s.queries, row % s.heads);
-        debug_assert!(b < s.batch);
         let mut scores = s.scores(op, operands, (b, head, i));
         softmax_row(&mut scores);
         for (j, probability) in scores.iter().enumerate() {

@@ -58,8 +58,9 @@ impl Activation {
     /// The activation in f64.
     pub fn apply(self, x: f64) -> f64 {
         match self {
-            Self::Identity => x,
-            Self::Relu => x.max(0.0),
+            // Not a maximum, which would drop what is not a number.
+            Self::Relu if x < 0.0 => 0.0,
+            Self::Identity | Self::Relu => x,
             Self::Gelu => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
             Self::GeluTanh => {
                 let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
@@ -313,7 +314,7 @@ pub(super) fn unary_error(op: UnaryOp, operands: &[&Array], output: &Array, u: f
     operands[0].data.iter().zip(&output.data).map(bound).collect()
 }
 
-pub(super) fn binary_error(op: BinaryOp, _operands: &[&Array], output: &Array, u: f64) -> Vec<f64> {
+pub(super) fn binary_error(op: BinaryOp, output: &Array, u: f64) -> Vec<f64> {
     // WGSL allows 2.5 units in the last place for a quotient; the others are rounded correctly.
     let roundings = if op == BinaryOp::Div { 6.0 } else { 1.0 };
     output.data.iter().map(|v| roundings * u * v.abs()).collect()

@@ -30,11 +30,7 @@ pub(super) fn reference(operands: &[&Array], shape: Vec<usize>) -> Result<Array,
         let row = if index >= 0.0 && index < rows as f64 {
             index as usize
         } else {
-            return Err(Error::Input {
-                name: "indices of gather".into(),
-                expected: format!("values in 0..{rows}"),
-                found: index.to_string(),
-            });
+            return Err(Error::bad_index(index, rows));
         };
         data.extend_from_slice(&table.data[row * width..][..width]);
     }

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 pub(super) fn reshape_type(operands: &[&TensorType], shape: &[usize]) -> Result<TensorType, Error> {
     let x = operands[0];
-    if shape.iter().product::<usize>() != x.len() {
+    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
+    if len != Some(x.len()) {
         return Err(Error::shape("reshape", format!("{x} has not the elements of {shape:?}")));
     }
     Ok(TensorType { shape: shape.to_vec(), kind: x.kind })
@@ -53,7 +54,8 @@ pub(super) fn concat_type(operands: &[&TensorType], axis: usize) -> Result<Tenso
         if !same {
             return Err(Error::shape("concat", format!("{first} and {part} on axis {axis}")));
         }
-        shape[axis] += part.shape[axis];
+        // A sum that overflows is refused by its size, as every value that is too large.
+        shape[axis] = shape[axis].saturating_add(part.shape[axis]);
     }
     Ok(TensorType { shape, kind: first.kind })
 }

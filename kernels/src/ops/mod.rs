@@ -13,6 +13,7 @@ mod linear;
 mod normalise;
 mod reduce;
 
+pub(crate) use attention::bias_operand;
 pub(crate) use elementwise::broadcast_offsets;
 
 pub use array::Array;
@@ -259,7 +260,7 @@ impl Op {
             }
             Self::Softmax => normalise::softmax_error(operands, output, u),
             Self::Unary(op) => elementwise::unary_error(*op, operands, output, u),
-            Self::Binary(op) => elementwise::binary_error(*op, operands, output, u),
+            Self::Binary(op) => elementwise::binary_error(*op, output, u),
             Self::Reduce { op, axis, .. } => reduce::error_bound(*op, operands, *axis, output, u),
         };
         relative.into_iter().map(|bound| bound + normalise::tiny(u)).collect()
@@ -282,7 +283,7 @@ impl Op {
                 n..=n
             }
             Self::Attention { mask, bias, .. } => {
-                let n = 3 + usize::from(*mask) + usize::from(*bias);
+                let n = bias_operand(*mask) + usize::from(*bias);
                 n..=n
             }
             Self::Concat { .. } => 1..=usize::MAX,

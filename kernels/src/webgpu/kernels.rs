@@ -6,6 +6,7 @@ use super::plan::word;
 use super::schedule::Step;
 use super::strides::{MAX_RANK, Views, broadcast, row_major};
 use super::texts::{Kernel, activation_code, binary_code, reduction_code, unary_code};
+use crate::ops::bias_operand;
 use crate::{Error, Kind, Op, Value};
 
 /// Invocations of a workgroup of the kernels that work per element.
@@ -233,7 +234,7 @@ fn attention(l: &mut Lowering<'_>, step: &Step, output: usize) -> Result<(), Err
         operands.push(l.place(operand)?);
     }
     let mask_buffer = if mask { operands[3] } else { operands[0] };
-    let bias_at = 3 + usize::from(mask);
+    let bias_at = bias_operand(mask);
     let bias_buffer = if bias { operands[bias_at] } else { operands[0] };
     let (bias_batch, bias_head) = match bias.then(|| &l.of(node.operands[bias_at]).shape) {
         Some(shape) => {

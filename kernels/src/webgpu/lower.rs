@@ -64,8 +64,17 @@ impl<'a> Lowering<'a> {
         self.name =
             weight.map_or_else(|| node.op.name().to_owned(), |w| format!("{} {w}", node.op.name()));
         // Operands first: a weight may need its buffer. Then the result, while the operands still live.
-        for operand in node.operands.iter().chain(&step.residual) {
-            self.place(*operand)?;
+        let dense = matches!(node.op, Op::Linear { .. });
+        for (position, operand) in node.operands.iter().enumerate() {
+            // The weight of a dense layer is uploaded transposed; as it is only if another op wants it so.
+            let packs =
+                dense && position == 1 && matches!(self.graph.node(*operand).op, Op::Weight { .. });
+            if !packs {
+                self.place(*operand)?;
+            }
+        }
+        if let Some(residual) = step.residual {
+            self.place(residual)?;
         }
         let output = self.allocate(step)?;
         super::kernels::lower(self, step, output)?;

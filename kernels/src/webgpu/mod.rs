@@ -33,7 +33,7 @@ use std::sync::Arc;
 const NAME: &str = "webgpu-native";
 
 /// Crates whose versions a result of this device depends on.
-pub const CRATES: &[&str] = &["wgpu", "half"];
+pub const CRATES: &[&str] = &["half", "safetensors", "wgpu"];
 
 macro_rules! own_source {
     ($name:literal) => {
@@ -41,8 +41,16 @@ macro_rules! own_source {
     };
 }
 
+macro_rules! shared_source {
+    ($name:literal) => {
+        Source { name: $name, text: include_str!(concat!("../", $name)) }
+    };
+}
+
 /// The Rust sources that decide what is run, with which parameters, and how.
-const DECIDING: [Source; 11] = [
+const DECIDING: [Source; 13] = [
+    shared_source!("tensor.rs"),
+    shared_source!("weights.rs"),
     own_source!("adapter.rs"),
     own_source!("context.rs"),
     own_source!("kernels.rs"),
@@ -113,6 +121,7 @@ impl Device for WgpuDevice {
         precision: Precision,
     ) -> Result<Box<dyn Program>, Error> {
         graph.nodes().iter().try_for_each(|node| self.supports(&node.op, precision))?;
+        graph.weights().try_for_each(|(name, of)| weights.check(name, of))?;
         let plan = Plan::new(graph, precision, &self.target)?;
         let program = WgpuProgram::new(Arc::clone(&self.context), graph, weights, plan)?;
         Ok(Box::new(program))

@@ -153,11 +153,7 @@ impl WgpuProgram {
             .collect();
         for (report, rows) in words.as_chunks::<2>().0.iter().zip(&status.rows) {
             if report[0] != 0 {
-                return Err(Error::Input {
-                    name: "indices of gather".into(),
-                    expected: format!("values in 0..{rows}"),
-                    found: report[1].to_string(),
-                });
+                return Err(Error::bad_index(report[1], *rows));
             }
         }
         Ok(())
@@ -269,8 +265,9 @@ fn upload(
             }
             Content::Weight { name, of, transposed } => {
                 let mut tensor = weights.tensor(name, of)?;
+                check_fits(weights, name, &tensor, plan.precision)?;
                 if *transposed {
-                    tensor = transpose(&tensor);
+                    tensor = transpose(tensor);
                 }
                 encode(&tensor, plan.precision, &mut bytes);
             }
@@ -281,10 +278,33 @@ fn upload(
     Ok(())
 }
 
+/// Refuses a weight that would become infinite in the precision of the plan.
+fn check_fits(
+    weights: &Weights,
+    name: &str,
+    tensor: &Tensor,
+    precision: Precision,
+) -> Result<(), Error> {
+    let (Data::F32(values), Precision::F16) = (tensor.data(), precision) else { return Ok(()) };
+    match values.iter().position(|value| f16::from_f32(*value).is_infinite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::WeightNotFinite {
+            name: name.to_owned(),
+            origin: weights.origin_name(),
+            index,
+            value: format!(
+                "{}, which does not fit f16: its largest number is {}; run it in f32",
+                values[index],
+                f16::MAX
+            ),
+        }),
+    }
+}
+
 /// `[n, k]` as `[k, n]`.
-fn transpose(tensor: &Tensor) -> Tensor {
+fn transpose(tensor: Tensor) -> Tensor {
     let (n, k) = (tensor.shape()[0], tensor.shape()[1]);
-    let values = tensor.to_f32();
+    let values = tensor.into_f32();
     let mut moved = vec![0.0; values.len()];
     for (row, line) in values.chunks(k).enumerate() {
         line.iter().enumerate().for_each(|(column, v)| moved[column * n + row] = *v);

@@ -142,6 +142,26 @@ fn weights_that_several_ops_want_in_several_layouts() {
     });
 }
 
+/// The same elements are matrices of other sizes to other ops: each wants them packed its own way.
+#[test]
+fn a_weight_that_is_a_matrix_of_several_sizes() {
+    chain(|r| {
+        let (wide, narrow) = (r.input(&[5, 8]), r.input(&[5, 1]));
+        let column = r.weight(&[8, 1]);
+        let a = r.builder.matmul(wide, column, false).unwrap();
+        let b = r.builder.linear(narrow, column, None, Activation::Identity).unwrap();
+        let weight = r.weight(&[6, 4]);
+        let (x, y, z) = (r.input(&[3, 4]), r.input(&[3, 6]), r.input(&[3, 2]));
+        let square = r.builder.reshape(weight, &[4, 6]).unwrap();
+        let long = r.builder.reshape(weight, &[12, 2]).unwrap();
+        let c = r.builder.linear(x, weight, None, Activation::Identity).unwrap();
+        let d = r.builder.linear(y, square, None, Activation::Relu).unwrap();
+        let e = r.builder.linear(z, long, None, Activation::Identity).unwrap();
+        let f = r.builder.matmul(x, square, false).unwrap();
+        vec![a, b, c, d, e, f]
+    });
+}
+
 #[test]
 fn a_mean_over_masked_tokens() {
     chain(|r| {

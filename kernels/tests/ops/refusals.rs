@@ -70,11 +70,12 @@ fn inputs_that_do_not_fit() {
 }
 
 #[test]
-fn weights_that_are_missing_misshapen_or_not_finite() {
+fn weights_that_are_missing_misshapen_of_another_kind_or_not_finite() {
     let name = "weight0".to_owned();
     let given = [
         vec![],
         vec![(name.clone(), Tensor::f32([3, 7], vec![0.0; 21]))],
+        vec![(name.clone(), Tensor::i32([7, 3], vec![0; 21]))],
         vec![(name.clone(), Tensor::f32([7, 3], vec![f32::NAN; 21]))],
         vec![(name, Tensor::f32([7, 3], vec![f32::INFINITY; 21]))],
     ];
@@ -87,6 +88,38 @@ fn weights_that_are_missing_misshapen_or_not_finite() {
             assert!(error.to_string().contains("weight0"), "{error}");
         }
     }
+}
+
+/// Such a weight would be an infinity on the device.
+#[test]
+fn a_weight_that_f16_does_not_hold() {
+    let mut values = vec![0.5; 21];
+    values[4] = 70_000.0;
+    let weights = vec![("weight0".to_owned(), Tensor::f32([7, 3], values))];
+    let case = Case { weights, ..gather() };
+    let has_f16 = |endpoint: &Endpoint| endpoint.precisions.contains(&Precision::F16);
+    for endpoint in endpoints().into_iter().filter(has_f16) {
+        let prepared = endpoint.device.prepare(&case.graph, &case.weights(), Precision::F16);
+        let error = prepared.map(drop).expect_err("a weight that does not fit");
+        assert!(
+            error.to_string().contains("element 4 is 70000, which does not fit f16"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_value_that_no_address_space_holds_is_refused_before_any_device() {
+    let mut builder = Builder::new(Binding::default());
+    let huge = 1_usize << 40;
+    let refused = builder.input("x", Kind::Float, &[huge.into(), huge.into()]);
+    assert!(matches!(refused, Err(Error::Shape { .. })), "{refused:?}");
+    let refused = builder.weight("w", &[huge, huge]);
+    assert!(matches!(refused, Err(Error::Shape { .. })), "{refused:?}");
+    let column = builder.input("column", Kind::Float, &[huge.into(), 1.into()]).unwrap();
+    let row = builder.input("row", Kind::Float, &[huge.into()]).unwrap();
+    let refused = builder.add(column, row);
+    assert!(matches!(refused, Err(Error::Shape { .. })), "{refused:?}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! BERT (Devlin et al. 2019), as `BertModel` of transformers computes it: embeddings, post-norm encoder layers, and
 //! the pooler if the checkpoint has one. Heads of `BertFor…` classes are not run.
 
+use super::activations::{ACTIVATIONS, Function};
 use super::{Argument, Values};
 use crate::config::Config;
 use crate::error::Error;
 use proofmark_kernels::{
-    Activation, BATCH, Binding, Builder, Graph, Kind, SEQUENCE, Value, Weights,
+    Activation, BATCH, Binding, Builder, Graph, Kind, SEQUENCE, TensorType, Value, Weights,
 };
 use serde_json::json;
 
@@ -17,15 +18,16 @@ pub struct Bert {
     layers: usize,
     heads: usize,
     intermediate: usize,
-    activation: Activation,
+    activation: Function,
     pub(super) max_positions: usize,
     token_types: usize,
     epsilon: f32,
 }
 
 /// Classes whose encoder is a `BertModel`.
-const ARCHITECTURES: [&str; 8] = [
+const ARCHITECTURES: [&str; 9] = [
     "BertModel",
+    "BertLMHeadModel",
     "BertForPreTraining",
     "BertForMaskedLM",
     "BertForNextSentencePrediction",
@@ -33,24 +35,6 @@ const ARCHITECTURES: [&str; 8] = [
     "BertForMultipleChoice",
     "BertForTokenClassification",
     "BertForQuestionAnswering",
-];
-
-/// Activations by the names of transformers' `ACT2FN`. Its several spellings of the tanh approximation differ by
-/// less than a rounding.
-const ACTIVATIONS: [(&str, Activation); 13] = [
-    ("gelu", Activation::Gelu),
-    ("gelu_python", Activation::Gelu),
-    ("gelu_new", Activation::GeluTanh),
-    ("gelu_fast", Activation::GeluTanh),
-    ("gelu_accurate", Activation::GeluTanh),
-    ("gelu_pytorch_tanh", Activation::GeluTanh),
-    ("gelu_python_tanh", Activation::GeluTanh),
-    ("quick_gelu", Activation::QuickGelu),
-    ("relu", Activation::Relu),
-    ("silu", Activation::Silu),
-    ("swish", Activation::Silu),
-    ("tanh", Activation::Tanh),
-    ("linear", Activation::Identity),
 ];
 
 /// Keys without influence on what `BertModel` computes in inference: dropout and initialisation act in training,
@@ -113,10 +97,8 @@ impl Bert {
             config.held(key, &[json!(false)])?;
         }
         config.held("pruned_heads", &[json!({})])?;
-        // Another arithmetic, code of the checkpoint's own, or a part of a later encoder.
-        for key in ["quantization_config", "auto_map", "embedding_size"] {
-            config.held(key, &[])?;
-        }
+        // Another arithmetic.
+        config.held("quantization_config", &[])?;
         config.idle(&IDLE);
         let bert = Self {
             vocabulary: config.size("vocab_size")?,
@@ -128,7 +110,7 @@ impl Bert {
             max_positions: config.size("max_position_embeddings")?,
             token_types: config.size("type_vocab_size")?,
             // A constant of the first release, whose configurations therefore lack the key.
-            epsilon: config.positive("layer_norm_eps", Some(1e-12))?,
+            epsilon: config.at_least_zero("layer_norm_eps", Some(1e-12))?,
         };
         if !bert.hidden.is_multiple_of(bert.heads) {
             let detail =
@@ -244,7 +226,10 @@ impl<'a> Net<'a> {
     }
 
     fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value, Error> {
-        Ok(self.builder.weight(&format!("{}{name}", self.prefix), shape)?)
+        let name = format!("{}{name}", self.prefix);
+        // Sizes of a configuration are anything: none goes into the graph before a header holds it.
+        self.weights.check(&name, &TensorType::float(shape))?;
+        Ok(self.builder.weight(&name, shape)?)
     }
 
     fn table(&mut self, name: &str, rows: usize, width: usize) -> Result<Value, Error> {
@@ -256,12 +241,12 @@ impl<'a> Net<'a> {
         name: &str,
         x: Value,
         width: usize,
-        activation: Activation,
+        activation: impl Into<Function>,
     ) -> Result<Value, Error> {
         let inner = self.builder.type_of(x).shape.last().copied().unwrap_or_default();
         let weight = self.weight(&format!("{name}.weight"), &[width, inner])?;
         let bias = self.weight(&format!("{name}.bias"), &[width])?;
-        Ok(self.builder.linear(x, weight, Some(bias), activation)?)
+        activation.into().linear(&mut self.builder, x, weight, bias)
     }
 
     fn attention(&mut self, bert: &Bert, operands: [Value; 4]) -> Result<Value, Error> {
@@ -278,12 +263,15 @@ impl<'a> Net<'a> {
         Ok(self.builder.push(op, &operands)?)
     }
 
-    /// Checkpoints converted from TensorFlow call the scale `gamma` and the shift `beta`.
+    /// Checkpoints converted from TensorFlow call the scale `gamma` and the shift `beta`. Each is renamed by itself,
+    /// as transformers does.
     fn norm(&mut self, name: &str, x: Value, bert: &Bert) -> Result<Value, Error> {
-        let old = self.has(&format!("{name}.gamma"));
-        let (scale, shift) = if old { ("gamma", "beta") } else { ("weight", "bias") };
-        let scale = self.weight(&format!("{name}.{scale}"), &[bert.hidden])?;
-        let shift = self.weight(&format!("{name}.{shift}"), &[bert.hidden])?;
+        let mut part = |old: &str, new: &str| {
+            let old = format!("{name}.{old}");
+            let name = if self.has(&old) { old } else { format!("{name}.{new}") };
+            self.weight(&name, &[bert.hidden])
+        };
+        let (scale, shift) = (part("gamma", "weight")?, part("beta", "bias")?);
         Ok(self.builder.layer_norm(x, scale, shift, bert.epsilon)?)
     }
 }
@@ -329,8 +317,6 @@ mod tests {
             ("is_encoder_decoder", json!(true)),
             ("pruned_heads", json!({"0": [1]})),
             ("quantization_config", json!({})),
-            ("auto_map", json!({})),
-            ("embedding_size", json!(16)),
         ]
     }
 
@@ -359,22 +345,48 @@ mod tests {
         copy.configure("initializer_range", Some(json!(3)));
         assert_eq!(Checkpoint::open(copy.folder()).unwrap().note(), None);
         copy.configure("surprise", Some(json!(1)));
-        assert!(Checkpoint::open(copy.folder()).unwrap().note().unwrap().ends_with(": surprise"));
+        copy.configure("auto_map", Some(json!({"AutoModel": "modeling.Other"})));
+        copy.configure("embedding_size", Some(json!(16)));
+        let note = Checkpoint::open(copy.folder()).unwrap().note().unwrap();
+        assert!(["auto_map", "embedding_size", "surprise"].iter().all(|key| note.contains(key)));
         assert_eq!(hidden_state(&copy).unwrap(), base);
     }
 
     #[test]
-    fn names_of_the_first_checkpoints_are_read_as_well() {
+    fn names_of_the_first_checkpoints_are_read_as_well_each_by_itself() {
+        let base = hidden_state(&Copy::of("bert-odd")).unwrap();
+        let (gamma, beta) = (("weight", "gamma"), ("bias", "beta"));
+        for renamed in [&[gamma][..], &[beta], &[gamma, beta]] {
+            let copy = Copy::of("bert-odd");
+            copy.edit("model.safetensors", |tensors| {
+                for (mut name, tensor) in std::mem::take(tensors) {
+                    for (new, old) in renamed {
+                        let (new, old) = (format!("LayerNorm.{new}"), format!("LayerNorm.{old}"));
+                        name = name.replace(&new, &old);
+                    }
+                    tensors.insert(name, tensor);
+                }
+            });
+            copy.configure("model_type", None);
+            assert_eq!(hidden_state(&copy).unwrap(), base, "{renamed:?}");
+        }
+    }
+
+    #[test]
+    fn a_language_model_that_is_no_decoder_is_an_encoder() {
         let copy = Copy::of("bert-odd");
         let base = hidden_state(&copy).unwrap();
-        copy.edit("model.safetensors", |tensors| {
-            for (name, tensor) in std::mem::take(tensors) {
-                let old = name.replace("LayerNorm.weight", "LayerNorm.gamma");
-                tensors.insert(old.replace("LayerNorm.bias", "LayerNorm.beta"), tensor);
-            }
-        });
-        copy.configure("model_type", None);
+        copy.configure("architectures", Some(json!(["BertLMHeadModel"])));
         assert_eq!(hidden_state(&copy).unwrap(), base);
+        copy.configure("is_decoder", Some(json!(true)));
+        assert!(hidden_state(&copy).unwrap_err().to_string().contains("`is_decoder` is true"));
+    }
+
+    #[test]
+    fn a_norm_without_an_epsilon_is_computed() {
+        let copy = Copy::of("bert-odd");
+        copy.configure("layer_norm_eps", Some(json!(0)));
+        assert!(hidden_state(&copy).unwrap().iter().all(|v| v.is_finite()));
     }
 
     #[test]

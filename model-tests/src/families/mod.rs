@@ -3,6 +3,7 @@
 //! A family says which arguments its forward function takes and builds the graph; nothing else knows it. A new one
 //! is a file here, an entry of `READERS`, and a variant of [`Family`], whose matches the compiler then asks for.
 
+mod activations;
 mod bert;
 
 pub use bert::Bert;
@@ -77,6 +78,25 @@ impl Family {
     pub fn arguments(&self) -> Vec<Argument> {
         match self {
             Self::Bert(bert) => bert.arguments(),
+        }
+    }
+
+    /// Arguments of the forward function that count the positions of a row from 0, as the graph does by itself.
+    ///
+    /// They may be given, and then must hold just that.
+    pub const fn positions(&self) -> &'static [&'static str] {
+        match self {
+            Self::Bert(_) => &["position_ids"],
+        }
+    }
+
+    /// Why an output that the graph does not have cannot be had.
+    pub const fn unsupported_outputs(&self) -> &'static str {
+        match self {
+            Self::Bert(_) => {
+                "heads of BertFor… classes are not run; last_hidden_state is possible, and \
+                 pooler_output where the checkpoint has a pooler"
+            }
         }
     }
 

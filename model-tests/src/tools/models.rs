@@ -13,6 +13,7 @@ use proofmark::record::OutputCheck;
 use proofmark_kernels::Precision;
 use serde::Deserialize;
 use serde_json::json;
+use std::path::Path;
 
 /// Lists the models by name, fetches one, checks one.
 #[derive(Debug, Parser)]
@@ -66,8 +67,8 @@ fn list(format: Format) -> Result<bool, Error> {
     let mut rows = Vec::new();
     for model in &MODELS {
         let folder = model.folder().ok();
-        let parameters = folder.as_deref().map(|folder| Checkpoint::open(folder)?.parameters());
-        rows.push((model, folder, parameters.transpose()?));
+        let parameters = folder.as_deref().and_then(|folder| parameters(model.name, folder));
+        rows.push((model, folder, parameters));
     }
     if format == Format::Json {
         let objects = rows.iter().map(|(model, folder, parameters)| {
@@ -85,12 +86,21 @@ fn list(format: Format) -> Result<bool, Error> {
     }
     let mut table = table::table(&["model", "family", "parameters", "from", "here"]);
     for (model, folder, parameters) in rows {
+        let unknown = if folder.is_some() { "unknown" } else { "unknown until fetched" };
         let here = folder.map_or("no".to_owned(), |folder| folder.display().to_string());
-        let parameters = parameters.map_or("unknown until fetched".to_owned(), |n| n.to_string());
+        let parameters = parameters.map_or(unknown.to_owned(), |n| n.to_string());
         table.add_row([model.name, model.family(), &parameters, &model.source(), &here]);
     }
     println!("{table}");
     Ok(true)
+}
+
+/// The number of parameters in a folder. One that is damaged must not hide the other models: it costs a note.
+fn parameters(name: &str, folder: &Path) -> Option<usize> {
+    let counted = Checkpoint::open(folder).and_then(|checkpoint| checkpoint.parameters());
+    counted
+        .inspect_err(|error| eprintln!("note: the size of {name} is unknown: failed to {error}"))
+        .ok()
 }
 
 /// The golden of a model; for one that embeds text also what sentence-transformers makes of sentences.
@@ -152,6 +162,7 @@ fn check_sentences(
 mod tests {
     use super::super::code;
     use super::*;
+    use crate::testing::Copy;
     use proofmark_kernels::Binding;
 
     fn run_words(words: &[&str]) -> Result<bool, Error> {
@@ -174,6 +185,16 @@ mod tests {
             assert_eq!(checkpoint.family().name(), model.family());
         }
         assert!(run_words(&["list"]).unwrap() && run_words(&["list", "--format=json"]).unwrap());
+    }
+
+    #[test]
+    fn a_damaged_folder_costs_the_list_only_its_own_size() {
+        let copy = Copy::of("bert-tiny");
+        assert!(parameters("bert-tiny", copy.folder()).is_some_and(|n| n > 10_000));
+        copy.truncate("model.safetensors", 5);
+        assert_eq!(parameters("bert-tiny", copy.folder()), None);
+        std::fs::write(copy.path("config.json"), "{").unwrap();
+        assert_eq!(parameters("bert-tiny", copy.folder()), None);
     }
 
     #[test]

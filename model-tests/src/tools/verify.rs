@@ -45,7 +45,7 @@ pub(super) fn check(
     let (binding, inputs) = golden.inputs(checkpoint.family())?;
     let graph = checkpoint.graph(&binding)?;
     let names: Vec<_> = graph.outputs().iter().map(|(name, _)| name.as_str()).collect();
-    golden.check_outputs(&names)?;
+    golden.check_outputs(checkpoint.family(), &names)?;
     let run = execute(target, precision, checkpoint, &graph, &inputs)?;
     let family = checkpoint.family().name();
     println!(
@@ -82,6 +82,8 @@ mod tests {
     use super::super::code;
     use super::*;
     use crate::testing::{Copy, Tensors, change, read, write};
+    use half::{bf16, f16};
+    use proofmark_kernels::{Weights, evaluate};
     use safetensors::Dtype;
     use serde_json::{Value, json};
 
@@ -211,8 +213,14 @@ mod tests {
             "`output.logits` is not supported: this checkpoint's outputs are last_hidden_state, pooler_output",
             &renamed("output.pooler_output", "output.logits"),
         );
+        check(
+            "heads of BertFor… classes are not run; last_hidden_state is possible, and pooler_output",
+            &renamed("output.pooler_output", "output.logits"),
+        );
         check("neither `input.…` nor `output.…`", &renamed("output.pooler_output", "pooler"));
         check("`input.input_ids` is missing", &|t| drop(t.remove("input.input_ids")));
+        // Without any input nothing binds the sizes; that must not be what is told.
+        check("`input.input_ids` is missing", &|t| t.retain(|name, _| name.starts_with("output.")));
         check("holds no `output.…`", &|t| t.retain(|name, _| name.starts_with("input.")));
         check("element 0 is 255: whole numbers in 0..104", &|t| {
             t.get_mut("input.input_ids").unwrap().2[0] = 255;
@@ -221,6 +229,106 @@ mod tests {
             t.get_mut("input.attention_mask").unwrap().1 = vec![12, 3];
         });
         check("2 axes are needed", &|t| t.get_mut("input.input_ids").unwrap().1 = vec![36]);
+    }
+
+    /// `input.position_ids` of this shape, which counts from `first` in rows of 12.
+    fn positions(shape: &[usize], first: usize) -> (Dtype, Vec<usize>, Vec<u8>) {
+        let count: usize = shape.iter().product();
+        let values = (0..count).map(|i| i32::try_from(i % 12 + first).unwrap());
+        (Dtype::I32, shape.to_vec(), values.flat_map(i32::to_le_bytes).collect())
+    }
+
+    #[test]
+    fn positions_that_count_from_0_are_the_models_own() {
+        let with = |shape: &[usize], first: usize| {
+            let copy = Copy::of("bert-tiny");
+            copy.edit("golden.safetensors", |t| {
+                t.insert("input.position_ids".into(), positions(shape, first));
+            });
+            copy
+        };
+        for shape in [&[12][..], &[1, 12], &[3, 12]] {
+            assert!(verify(&with(shape, 0)).unwrap(), "{shape:?}");
+            let says = "positions other than counting from 0 in every row are not supported";
+            check_refused(&with(shape, 1), says);
+        }
+        let says =
+            "`input.position_ids` has the shape [2, 12]: possible are [12], [1, 12], [3, 12]";
+        check_refused(&with(&[2, 12], 0), says);
+    }
+
+    #[test]
+    fn sizes_that_no_file_holds_are_refused_before_anything_is_made_of_them() {
+        let check = |key: &str, size: u64, says: &str| {
+            let copy = Copy::of("bert-tiny");
+            copy.configure(key, Some(json!(size)));
+            check_refused(&copy, says);
+        };
+        for size in [1_000_000_000_000, 1 << 57] {
+            for (key, weight) in [
+                ("vocab_size", "embeddings.word_embeddings.weight"),
+                ("hidden_size", "embeddings.word_embeddings.weight"),
+                ("type_vocab_size", "embeddings.token_type_embeddings.weight"),
+                ("max_position_embeddings", "embeddings.position_embeddings.weight"),
+                ("intermediate_size", "encoder.layer.0.intermediate.dense.weight"),
+                ("num_hidden_layers", "encoder.layer.2.attention.self.query.weight"),
+            ] {
+                check(key, size, &format!("the weight `{weight}`"));
+            }
+            check("num_attention_heads", size, "`num_attention_heads` is");
+        }
+        check("vocab_size", 1 << 57, "[144115188075855872, 32]");
+        check("num_hidden_layers", 1_000_000, "find the weight `encoder.layer.2.");
+    }
+
+    /// bert-odd with its weights in another format, and those weights as f32 numbers.
+    fn encoded(format: Dtype, encode: impl Fn(f32) -> (Vec<u8>, f32)) -> (Copy, Weights) {
+        let copy = Copy::of("bert-odd");
+        let mut kept = Vec::new();
+        copy.edit("model.safetensors", |tensors| {
+            for (name, (dtype, shape, bytes)) in tensors {
+                assert_eq!(*dtype, Dtype::F32);
+                let chunks = bytes.as_chunks::<4>().0.iter();
+                let values = chunks.map(|&chunk| encode(f32::from_le_bytes(chunk)));
+                let (encoded, values): (Vec<_>, Vec<_>) = values.unzip();
+                kept.push((name.clone(), Tensor::f32(shape.clone(), values)));
+                (*dtype, *bytes) = (format, encoded.concat());
+            }
+        });
+        (copy, Weights::given(kept))
+    }
+
+    #[test]
+    fn weights_in_f64_match_the_golden() {
+        let encode = |v: f32| (f64::from(v).to_le_bytes().to_vec(), v);
+        assert!(verify(&encoded(Dtype::F64, encode).0).unwrap());
+    }
+
+    #[test]
+    fn weights_in_half_formats_are_the_numbers_that_they_hold() {
+        let of_f16 = |v: f32| {
+            let kept = f16::from_f32(v);
+            (kept.to_le_bytes().to_vec(), kept.to_f32())
+        };
+        let of_bf16 = |v: f32| {
+            let kept = bf16::from_f32(v);
+            (kept.to_le_bytes().to_vec(), kept.to_f32())
+        };
+        for (copy, kept) in [encoded(Dtype::F16, of_f16), encoded(Dtype::BF16, of_bf16)] {
+            let checkpoint = Checkpoint::open(copy.folder()).unwrap();
+            let golden = Golden::open(&copy.path("golden.safetensors")).unwrap();
+            let (binding, inputs) = golden.inputs(checkpoint.family()).unwrap();
+            let graph = checkpoint.graph(&binding).unwrap();
+            let cpu = target("cpu").unwrap();
+            let run = execute(cpu, Precision::F32, &checkpoint, &graph, &inputs).unwrap();
+            let expected = evaluate(&graph, &kept, &inputs).unwrap().remove(0);
+            let expected = Numbers { shape: expected.shape, values: expected.data };
+            let (name, found) = &run.outputs[0];
+            let tolerance = cpu.tolerance(Precision::F32);
+            assert!(compare(name, found, &expected, tolerance).passes());
+            // The rounding is far larger than the tolerance, so numbers of the first weights would be told apart.
+            assert!(!compare(name, found, &golden.outputs[name], tolerance).passes());
+        }
     }
 
     #[test]

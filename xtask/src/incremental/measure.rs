@@ -12,6 +12,8 @@ use proofmark_lab::store::StoreError;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+/// Cases that are named to one process: a command line has a limit.
+const STRETCH: usize = 1000;
 /// Records are taken in at most this often while cases run.
 const INGEST_EVERY: Duration = Duration::from_secs(5);
 
@@ -38,7 +40,8 @@ impl Run<'_> {
         let mut done = Vec::new();
         let mut taken_in = Stopwatch::start();
         // One process per stretch of cases of the same suite: each makes one record file.
-        for stretch in entries.chunk_by(|a, b| self.suite_of(a) == self.suite_of(b)) {
+        let stretches = entries.chunk_by(|a, b| self.suite_of(a) == self.suite_of(b));
+        for stretch in stretches.flat_map(|stretch| stretch.chunks(STRETCH)) {
             if self.budget_left().as_secs_f64() < stretch[0].expected_s {
                 break;
             }

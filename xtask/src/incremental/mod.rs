@@ -24,7 +24,11 @@ use proofmark_lab::plan::{Critical, NOISE_LIMIT, NOISY_RUNS, Options, Plan, Reas
 use proofmark_lab::store::Store;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
+
+/// How long an open store waits for cargo to find that nothing has to be built.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Flags of `incremental`.
 #[derive(Debug, clap::Args)]
@@ -75,18 +79,11 @@ struct Run<'a> {
 }
 
 impl Args {
-    /// Plans, runs and stores. Exit code 1 if a case failed; 3 if something had to be fetched for every case
-    /// that was asked for, and could not be.
+    /// Plans, runs and stores. Exit code 1 if a case failed; 3 if something that cases need could not be fetched.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let since = Stopwatch::start();
         let _lock = Lock::take(context)?;
-        // Opening the database takes as long as cargo needs to see that nothing has to be built.
-        let (suites, store) = std::thread::scope(|scope| {
-            let store = scope.spawn(|| context.ingest());
-            (context.workspace.build(), store.join())
-        });
-        let suites = suites?;
-        let mut store = Some(store.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        let (suites, mut store) = build_and_open(context)?;
         self.probe(&suites)?;
         let cases = self.list(&suites)?;
         let machine = machine().machine;
@@ -110,10 +107,9 @@ impl Args {
             Format::Json => show::json(&first, &done, self.dry_run)?,
             Format::Table => show::summary(&first, &done, self.dry_run)?,
         }
-        let nothing_ran = done.is_empty() && first.valid == 0;
         Ok(ExitCode::from(match () {
             () if done.iter().any(Done::failed) => exit::FAILED,
-            () if fetch_failed && nothing_ran => exit::ABSENT,
+            () if fetch_failed => exit::ABSENT,
             () => 0,
         }))
     }
@@ -148,9 +144,14 @@ impl Args {
         if !self.endpoint.is_empty() {
             cases.listed.retain(|case| self.endpoint.contains(&case.id.endpoint));
         }
-        let chosen = !self.filter.is_empty() || !self.endpoint.is_empty();
-        if chosen && cases.listed.is_empty() {
-            bail!("no case matches --filter {:?} and --endpoint {:?}", self.filter, self.endpoint);
+        if cases.listed.is_empty() {
+            bail!(
+                "no case matches: --filter {:?}, --endpoint {:?}, and the variables {} and {}",
+                self.filter,
+                self.endpoint,
+                proofmark::env::FILTER,
+                proofmark::env::ENDPOINT
+            );
         }
         Ok(cases)
     }
@@ -176,13 +177,32 @@ impl Args {
     }
 }
 
+/// Builds the suites and opens the store, which takes as long as cargo needs to see that nothing has to be built.
+/// While cargo does build, the store is left to others: then there is none yet.
+fn build_and_open(context: &Context) -> Result<(Vec<Suite>, Option<Store>)> {
+    let (built, patience) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let store = scope.spawn(move || -> Result<Option<Store>> {
+            let store = context.ingest()?;
+            let soon = patience.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout);
+            Ok(soon.then_some(store))
+        });
+        let suites = context.workspace.build();
+        drop(built);
+        let store = store.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((suites?, store?))
+    })
+}
+
 impl Run<'_> {
     fn options(&self) -> Result<Options> {
         let critical = self.suites.iter().flat_map(|suite| &suite.manifest.critical);
         let critical = Critical::new(critical)
             .context("failed to read `critical` in [package.metadata.proofmark]")?;
         let (max_age, force) = (self.args.max_age, self.args.force);
-        Ok(Options { max_age, force, critical, ..Options::new(clock::now()) })
+        let mut options = Options { max_age, force, critical, ..Options::new(clock::now()) };
+        options.timeout = self.args.timeout.unwrap_or(options.timeout);
+        Ok(options)
     }
 
     fn plan(&self, store: Store) -> Result<Plan> {

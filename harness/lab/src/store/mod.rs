@@ -86,15 +86,15 @@ impl Store {
         let ingested = Self::open(&fresh).and_then(|store| {
             let ingested = store.ingest(records)?;
             store.close()?;
+            // A log of the old database does not belong to the new one.
+            let _ = std::fs::remove_file(wal(path));
             std::fs::rename(&fresh, path).map_err(|e| access("replace", path, &e))?;
             Ok(ingested)
         });
         if ingested.is_err() {
             let _ = std::fs::remove_file(&fresh);
         }
-        // A log of the old database does not belong to the new one.
         let _ = std::fs::remove_file(wal(&fresh));
-        let _ = std::fs::remove_file(wal(path));
         ingested
     }
 

@@ -133,7 +133,7 @@ CREATE TABLE probe_features (
 );
 
 -- A documented promise: the latest measurement of each case on each machine.
--- A skipped one never hides one that ran.
+-- A skipped one never hides one that ran, nor one without samples a timed one.
 CREATE VIEW latest_results AS
 SELECT
     case_id, model, endpoint, precision, shape, mark, outcome,
@@ -148,5 +148,6 @@ FROM results
 WHERE purpose = 'measure'
 QUALIFY row_number() OVER (
     PARTITION BY case_id, machine
-    ORDER BY outcome = 'skipped', recorded_at DESC, id DESC
+    ORDER BY outcome = 'skipped' OR (outcome = 'passed' AND latency_ns_median IS NULL),
+        recorded_at DESC, id DESC
 ) = 1;

@@ -1,8 +1,10 @@
 // Functions of one element, in f32: activations and unary ops, by the codes that the planner gives them.
 
-// e^x held within the normal numbers of f32: what saturates stays finite and never becomes NaN.
+// e^x held within the normal numbers of f32: for every number, infinities too, it is finite and above zero, so
+// that what saturates makes no NaN. A clamp may drop a NaN that comes in, so that is handed on by itself, as far as
+// the adapter knows NaN: WGSL lets it assume that there is none (§15.7.2).
 fn exp_normal(x: f32) -> f32 {
-    return exp(clamp(x, -87.0, 88.0));
+    return select(exp(clamp(x, -87.0, 88.0)), x, x != x);
 }
 
 fn sigmoid(x: f32) -> f32 {
@@ -28,7 +30,8 @@ fn one_plus_erf(x: f32) -> f32 {
 
 fn apply(code: u32, x: f32) -> f32 {
     switch code {
-        case 1u: { return max(x, 0.0); }
+        // Not a maximum, which may drop a NaN.
+        case 1u: { return select(x, 0.0, x < 0.0); }
         case 2u: { return 0.5 * x * one_plus_erf(x); }
         case 3u: { return 0.5 * x * (1.0 + tanh_normal(0.79788456 * (x + 0.044715 * x * x * x))); }
         case 4u: { return x * sigmoid(1.702 * x); }
