@@ -292,6 +292,7 @@ mod tests {
     use crate::catalogue::Origin;
     use crate::targets::TARGETS;
     use crate::testing::{Copy, change};
+    use proofmark_kernels::cpu::CpuDevice;
     use serde_json::json;
     use tempfile::TempDir;
 
@@ -307,13 +308,14 @@ mod tests {
             shapes: &[],
             software_shapes: &[],
         }));
+        let identity = CpuDevice::identify(None);
         ModelCase {
             opened: Arc::new(Opened::new(model, state.path())),
             target: &TARGETS[0],
             precision: Precision::F32,
             binding: Binding::batch_sequence(shape.0, shape.1),
             inputs: Inputs::Made,
-            device: ["adapter".into(), "driver 1".into()],
+            device: [identity.adapter, identity.driver],
         }
     }
 
@@ -325,7 +327,7 @@ mod tests {
         let none: [&str; 0] = [];
         assert_eq!(changes(case(&copy, &state, (2, 5))), none);
         assert_eq!(changes(case(&copy, &state, (2, 6))), ["graph", "inputs"]);
-        let newer = ["adapter".into(), "driver 2".into()];
+        let newer = [case(&copy, &state, (2, 5)).device[0].clone(), "a newer driver".into()];
         assert_eq!(changes(ModelCase { device: newer, ..case(&copy, &state, (2, 5)) }), ["driver"]);
         copy.configure("hidden_dropout_prob", Some(json!(0.3)));
         assert_eq!(changes(case(&copy, &state, (2, 5))), none);
@@ -334,6 +336,15 @@ mod tests {
         copy.configure("layer_norm_eps", Some(json!(1e-12)));
         copy.edit("model.safetensors", |t| change(t, "pooler.dense.bias", 0, |v| v + 1.0));
         assert_eq!(changes(case(&copy, &state, (2, 5))), ["weights"]);
+    }
+
+    #[test]
+    fn another_device_than_the_probed_one_is_not_measured() {
+        let (copy, state) = (Copy::of("bert-tiny"), tempfile::tempdir().unwrap());
+        let device = ["a GPU".into(), "its driver".into()];
+        let other = ModelCase { device, ..case(&copy, &state, (2, 5)) };
+        let message = other.open().err().unwrap();
+        assert!(message.contains("a GPU (its driver)") && message.contains("doctor"), "{message}");
     }
 
     #[test]

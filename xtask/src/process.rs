@@ -2,7 +2,8 @@
 
 use crate::env;
 use crate::outcome::with_code;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use cargo_metadata::{Metadata, MetadataCommand};
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
@@ -18,6 +19,12 @@ pub(crate) fn cargo(folder: &Path, args: &[String]) -> Result<Vec<u8>> {
         bail!("failed to build a suite: cargo {} ended with {}", args.join(" "), output.status);
     }
     Ok(output.stdout)
+}
+
+/// What cargo knows of the workspace around `folder`, without its dependencies.
+pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
+    let metadata = MetadataCommand::new().current_dir(folder).no_deps().exec();
+    metadata.map_err(|e| anyhow!("failed to read the cargo workspace at {}: {e}", folder.display()))
 }
 
 fn suite_command(program: &Path, folder: &Path, args: &[String]) -> Command {

@@ -3,8 +3,8 @@
 
 use crate::outcome::absent;
 use crate::process;
-use anyhow::{Context as _, Result, anyhow, bail};
-use cargo_metadata::{Message, MetadataCommand};
+use anyhow::{Context as _, Result, bail};
+use cargo_metadata::Message;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -48,9 +48,7 @@ pub(crate) struct Suite {
 
 /// What the workspace around `folder` declares.
 pub(crate) fn read(folder: &Path, profile: &str) -> Result<Workspace> {
-    let metadata = MetadataCommand::new().current_dir(folder).no_deps().exec();
-    let metadata = metadata
-        .map_err(|e| anyhow!("failed to read the cargo workspace at {}: {e}", folder.display()))?;
+    let metadata = process::metadata(folder)?;
     let mut suites = Vec::new();
     for package in metadata.workspace_packages() {
         let Some(table) = package.metadata.get("proofmark") else { continue };
