@@ -148,12 +148,10 @@ fn unpack(platform: &Platform, folder: &Path) -> Result<PathBuf, String> {
     ))
 }
 
-/// Cargo shows a build script's warnings only after it has ended, and again at every later build. So a terminal
-/// is told directly; a warning remains for logs.
+/// Tells a terminal, and nobody else: cargo would show a warning of a build script again at every later build.
 fn tell(message: &str) {
-    let terminal = fs::OpenOptions::new().write(true).open("/dev/tty");
-    if terminal.and_then(|mut tty| writeln!(tty, "\r{message}")).is_err() {
-        println!("cargo::warning={message}");
+    if let Ok(mut terminal) = fs::OpenOptions::new().write(true).open("/dev/tty") {
+        let _ = writeln!(terminal, "\r{message}");
     }
 }
 
