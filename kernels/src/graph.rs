@@ -2,12 +2,14 @@
 //!
 //! What the ops mean is in `ops`; what they compute in f64 is in `reference`.
 
-use crate::ops::{Activation, BinaryOp, Cost, Op, Reduction, UnaryOp};
+use crate::ops::{Activation, BinaryOp, Cost, Op, Reduction, UnaryOp, Window};
 use crate::{Error, Kind, Precision, Tensor, TensorType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// The name of a size that is bound when a graph is built, short enough for a case id: `b`, `s`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -183,9 +185,40 @@ impl Graph {
         node.op.cost(&self.operand_types(node), &node.output, precision)
     }
 
-    /// The cost of all nodes together.
+    /// The cost of a run: of all nodes together but those that are computed before it, from weights alone.
     pub fn cost(&self, precision: Precision) -> Cost {
-        self.nodes.iter().map(|node| self.node_cost(node, precision)).sum()
+        let fixed = self.fixed();
+        let run = self.nodes.iter().zip(fixed).filter(|(_, fixed)| !fixed);
+        run.map(|(node, _)| self.node_cost(node, precision)).sum()
+    }
+
+    /// Of each node whether it is the same in every run, because no input reaches it.
+    pub(crate) fn fixed(&self) -> Vec<bool> {
+        let mut fixed: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let all = || node.operands.iter().all(|operand| fixed[operand.index()]);
+            let own = if node.op.is_leaf() { node.op.is_fixed() } else { all() };
+            fixed.push(own);
+        }
+        fixed
+    }
+
+    /// The part of the graph that makes these values, which become its outputs in their order.
+    pub(crate) fn part(&self, values: &[Value]) -> Self {
+        let outputs = values.iter().enumerate().map(|(i, &value)| (i.to_string(), value));
+        let nodes = self.nodes.clone();
+        without_dead_nodes(Self { nodes, inputs: Vec::new(), outputs: outputs.collect() })
+    }
+
+    /// The same graph in which these values are weights of these names.
+    pub(crate) fn with_weights(&self, names: &BTreeMap<Value, String>) -> Self {
+        let mut graph = self.clone();
+        for (value, name) in names {
+            let node = &mut graph.nodes[value.index()];
+            node.op = Op::Weight { name: name.clone() };
+            node.operands.clear();
+        }
+        without_dead_nodes(graph)
     }
 
     /// Checks inputs that are given at run time: number, shapes, kinds.
@@ -299,6 +332,18 @@ impl Builder {
         self.push_typed(Op::Scalar { value }, &[], TensorType::float([]))
     }
 
+    /// A tensor that is part of the graph. Its floats must be finite.
+    pub fn constant(&mut self, tensor: Tensor) -> Result<Value, Error> {
+        let output = tensor.tensor_type();
+        if output.is_empty() {
+            return Err(Error::shape("constant", format!("it would be empty: {output}")));
+        }
+        if tensor.to_f64().iter().any(|v| !v.is_finite()) {
+            return Err(Error::shape("constant", "it has an element that is not finite"));
+        }
+        Ok(self.push_typed(Op::Constant { tensor: Arc::new(tensor) }, &[], output))
+    }
+
     /// Rows of `table` `[v, d]` by `indices` `[..]`: `[.., d]`. An index outside `0..v` is an error at run time.
     pub fn gather(&mut self, table: Value, indices: Value) -> Result<Value, Error> {
         self.push(Op::Gather, &[table, indices])
@@ -321,6 +366,51 @@ impl Builder {
     /// with `transpose_right` the right operand is `[.., n, k]`.
     pub fn matmul(&mut self, a: Value, b: Value, transpose_right: bool) -> Result<Value, Error> {
         self.push(Op::MatMul { transpose_right }, &[a, b])
+    }
+
+    /// Convolution over the last two axes: `x` `[b, c, h, w]`, `weight` `[o, c/groups, kh, kw]`, `bias` `[o]`.
+    pub fn conv(
+        &mut self,
+        [x, weight]: [Value; 2],
+        bias: Option<Value>,
+        window: Window,
+        groups: usize,
+        activation: Activation,
+    ) -> Result<Value, Error> {
+        let mut operands = vec![x, weight];
+        operands.extend(bias);
+        self.push(Op::Conv { window, groups, bias: bias.is_some(), activation }, &operands)
+    }
+
+    /// The maximum of every window over the last two axes of `[b, c, h, w]`.
+    pub fn max_pool(&mut self, x: Value, window: Window) -> Result<Value, Error> {
+        self.push(Op::MaxPool { window }, &[x])
+    }
+
+    /// Normalises the last axis to a root mean square of 1, then scales.
+    pub fn rms_norm(&mut self, x: Value, weight: Value, epsilon: f32) -> Result<Value, Error> {
+        self.push(Op::RmsNorm { epsilon }, &[x, weight])
+    }
+
+    /// Normalises groups of channels of `x` `[b, c, ..]`, then scales and shifts each channel.
+    pub fn group_norm(
+        &mut self,
+        x: Value,
+        [weight, bias]: [Value; 2],
+        groups: usize,
+        epsilon: f32,
+    ) -> Result<Value, Error> {
+        self.push(Op::GroupNorm { groups, epsilon }, &[x, weight, bias])
+    }
+
+    /// Rotates the halves of every head of `x` `[b, s, heads·d]` by angles of `[1 or b, s, d/2]`.
+    pub fn rotary(
+        &mut self,
+        x: Value,
+        [cosines, sines]: [Value; 2],
+        heads: usize,
+    ) -> Result<Value, Error> {
+        self.push(Op::Rotary { heads }, &[x, cosines, sines])
     }
 
     /// Normalises the last axis to mean 0 and variance 1, then scales and shifts.

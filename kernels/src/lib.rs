@@ -9,6 +9,7 @@ mod clock;
 pub mod cpu;
 mod device;
 mod error;
+mod fold;
 mod graph;
 mod ops;
 mod reference;
@@ -19,8 +20,9 @@ mod weights;
 
 pub use device::{AdapterClass, Device, Identity, OpTime, Program, Source, Timing};
 pub use error::Error;
+pub use fold::fold;
 pub use graph::{BATCH, Binding, Builder, Graph, Node, SEQUENCE, Size, Symbol, Value};
-pub use ops::{Activation, Array, BinaryOp, Cost, Op, Reduction, UnaryOp};
+pub use ops::{Activation, Array, BinaryOp, Cost, Op, Reduction, UnaryOp, Window};
 pub use reference::{evaluate, evaluate_all, reference_version};
 pub use tensor::{Data, Kind, Precision, Tensor, TensorType};
 pub use weights::Weights;

@@ -5,17 +5,19 @@ use crate::{Array, Error, Graph, Op, Tensor, Weights};
 use sha2::{Digest, Sha256};
 
 /// The sources of what is computed here.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     include_str!("reference.rs"),
     include_str!("ops/mod.rs"),
     include_str!("ops/array.rs"),
     include_str!("ops/attention.rs"),
+    include_str!("ops/conv.rs"),
     include_str!("ops/elementwise.rs"),
     include_str!("ops/gather.rs"),
     include_str!("ops/layout.rs"),
     include_str!("ops/linear.rs"),
     include_str!("ops/normalise.rs"),
     include_str!("ops/reduce.rs"),
+    include_str!("ops/rotary.rs"),
 ];
 
 /// SHA-256 over the sources of the reference: outputs that are kept on disk hold only for the same text.

@@ -11,14 +11,19 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The safetensors format opens with the length of its header in so many bytes.
 const HEADER_LENGTH_BYTES: usize = 8;
 
 /// Where the weights of a graph come from.
-#[derive(Debug)]
+///
+/// A clone shares the files.
+#[derive(Clone, Debug)]
 pub struct Weights {
-    origin: Origin,
+    origin: Arc<Origin>,
+    /// Values that stand before those of the origin.
+    more: BTreeMap<String, Tensor>,
 }
 
 #[derive(Debug)]
@@ -66,22 +71,34 @@ impl Weights {
                 return Err(file_error(&folder.join(shard), detail));
             }
         }
-        Ok(Self { origin: Origin::Files { folder: folder.to_owned(), files, tensors } })
+        Ok(Self::of(Origin::Files { folder: folder.to_owned(), files, tensors }))
     }
 
     /// Weights that are a function of their names and this seed: small, of mean zero, never all alike.
     pub fn seeded(seed: u64) -> Self {
-        Self { origin: Origin::Seed(seed) }
+        Self::of(Origin::Seed(seed))
     }
 
     /// Weights that are given by name.
     pub fn given(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
-        Self { origin: Origin::Given(tensors.into_iter().collect()) }
+        Self::of(Origin::Given(tensors.into_iter().collect()))
+    }
+
+    fn of(origin: Origin) -> Self {
+        Self { origin: Arc::new(origin), more: BTreeMap::new() }
+    }
+
+    /// The same weights, and these, which stand before others of their names.
+    #[must_use]
+    pub fn with(&self, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        let mut more = self.more.clone();
+        more.extend(tensors);
+        Self { origin: Arc::clone(&self.origin), more }
     }
 
     /// The names that are there; none for seeded weights, which have every name.
     pub fn names(&self) -> Vec<&str> {
-        match &self.origin {
+        match &*self.origin {
             Origin::Files { tensors, .. } => tensors.keys().map(String::as_str).collect(),
             Origin::Given(tensors) => tensors.keys().map(String::as_str).collect(),
             Origin::Seed(_) => Vec::new(),
@@ -90,7 +107,7 @@ impl Weights {
 
     /// The files that hold the weights, in order; none if they do not come from files.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let files = match &self.origin {
+        let files = match &*self.origin {
             Origin::Files { files, .. } => files.as_slice(),
             Origin::Given(_) | Origin::Seed(_) => &[],
         };
@@ -99,7 +116,10 @@ impl Weights {
 
     /// Whether there is a weight of this name.
     pub fn contains(&self, name: &str) -> bool {
-        match &self.origin {
+        if self.more.contains_key(name) {
+            return true;
+        }
+        match &*self.origin {
             Origin::Files { tensors, .. } => tensors.contains_key(name),
             Origin::Given(tensors) => tensors.contains_key(name),
             Origin::Seed(_) => true,
@@ -131,7 +151,10 @@ impl Weights {
 
     /// Kind and shape of a weight; none for seeded weights, which are what is asked for.
     fn header(&self, name: &str) -> Result<Option<(Kind, &[usize])>, Error> {
-        match &self.origin {
+        if let Some(tensor) = self.more.get(name) {
+            return Ok(Some((tensor.kind(), tensor.shape())));
+        }
+        match &*self.origin {
             Origin::Seed(_) => Ok(None),
             Origin::Given(tensors) => {
                 let tensor = tensors.get(name).ok_or_else(|| self.missing(name))?;
@@ -149,7 +172,9 @@ impl Weights {
     /// One weight as f32 (or indices), with its kind and shape checked and every number finite.
     pub fn tensor(&self, name: &str, expected: &TensorType) -> Result<Tensor, Error> {
         self.check(name, expected)?;
-        let tensor = match &self.origin {
+        let more = self.more.get(name).cloned();
+        let tensor = match &*self.origin {
+            _ if more.is_some() => more,
             Origin::Seed(seed) => return Ok(seeded(*seed, name, expected)),
             Origin::Given(tensors) => tensors.get(name).cloned(),
             Origin::Files { files, tensors, .. } => {
@@ -181,7 +206,7 @@ impl Weights {
 
     /// Where the weights come from, for messages.
     pub(crate) fn origin_name(&self) -> String {
-        match &self.origin {
+        match &*self.origin {
             Origin::Files { folder, .. } => folder.display().to_string(),
             Origin::Seed(seed) => format!("seed {seed}"),
             Origin::Given(_) => "the given tensors".into(),

@@ -291,9 +291,15 @@ impl Lowering<'_> {
             }
             Op::ToFloat => Box::new(ToFloat { from: operand(0), to }),
             Op::Concat { .. } | Op::Reshape { .. } => unreachable!("scheduled otherwise"),
-            Op::Input { .. } | Op::Weight { .. } | Op::Scalar { .. } => {
+            Op::Input { .. } | Op::Weight { .. } | Op::Scalar { .. } | Op::Constant { .. } => {
                 unreachable!("leaves are not scheduled")
             }
+            // NEW-OPS: refused by `supports` for now.
+            Op::Conv { .. }
+            | Op::MaxPool { .. }
+            | Op::RmsNorm { .. }
+            | Op::GroupNorm { .. }
+            | Op::Rotary { .. } => unreachable!("refused by `supports`"),
         }
     }
 

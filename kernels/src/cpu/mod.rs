@@ -23,7 +23,7 @@ pub use level::Level;
 pub use sources::{CRATES, sources};
 
 use crate::device::{AdapterClass, Device, Identity, Program};
-use crate::{Error, Graph, Op, Precision, Weights};
+use crate::{Error, Graph, Op, Precision, Weights, fold};
 use program::CpuProgram;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,6 +92,23 @@ impl Device for CpuDevice {
     }
 
     fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
+        // NEW-OPS: to be lowered; goes when they are.
+        if matches!(
+            op,
+            Op::Constant { .. }
+                | Op::Conv { .. }
+                | Op::MaxPool { .. }
+                | Op::RmsNorm { .. }
+                | Op::GroupNorm { .. }
+                | Op::Rotary { .. }
+        ) {
+            return Err(Error::Unsupported {
+                device: "cpu".into(),
+                op: op.name(),
+                precision,
+                detail: "not yet".into(),
+            });
+        }
         match precision {
             Precision::F32 => Ok(()),
             Precision::F16 => Err(Error::Unsupported {
@@ -109,10 +126,11 @@ impl Device for CpuDevice {
         weights: &Weights,
         precision: Precision,
     ) -> Result<Box<dyn Program>, Error> {
+        let (graph, weights) = fold(graph, weights)?;
         for node in graph.nodes() {
             self.supports(&node.op, precision)?;
         }
-        let program = CpuProgram::new(graph, weights, Arc::clone(&self.team), self.level)?;
+        let program = CpuProgram::new(&graph, &weights, Arc::clone(&self.team), self.level)?;
         Ok(Box::new(program))
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn output_type(op: &Op, operands: &[&TensorType]) -> Result<TensorTyp
         let found = operands[bias_operand(mask)];
         expect_kind("attention", "the bias", found, Kind::Float)?;
         let fits = matches!(found.shape.as_slice(), &[x, h, i, j]
-            if (x == 1 || x == b) && (h == 1 || h == heads) && i == queries && j == keys);
+            if x > 0 && b.is_multiple_of(x) && (h == 1 || h == heads) && i == queries && j == keys);
         if !fits {
             return fail(format!(
                 "the bias must be [{b}, {heads}, {queries}, {keys}], it is {found}"

@@ -5,6 +5,7 @@
 
 mod array;
 mod attention;
+mod conv;
 mod cost;
 mod elementwise;
 mod gather;
@@ -12,17 +13,20 @@ mod layout;
 mod linear;
 mod normalise;
 mod reduce;
+mod rotary;
 
 pub(crate) use attention::bias_operand;
 pub(crate) use elementwise::broadcast_offsets;
 
 pub use array::Array;
+pub use conv::Window;
 pub use cost::Cost;
 pub use elementwise::{Activation, BinaryOp, UnaryOp};
 pub use reduce::Reduction;
 
-use crate::{Error, Kind, Precision, TensorType};
+use crate::{Error, Kind, Precision, Tensor, TensorType};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// An operator with its attributes. The shapes of operands stand at the methods of [`crate::Builder`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +47,11 @@ pub enum Op {
         /// Its value.
         value: f32,
     },
+    /// A tensor that is part of the graph: positions, masks, filters.
+    Constant {
+        /// Its shape and elements.
+        tensor: Arc<Tensor>,
+    },
     /// Rows of a table by index.
     Gather,
     /// Dense layer with the weight as `[n, k]`.
@@ -57,11 +66,28 @@ pub enum Op {
         /// Whether the right operand is `[.., n, k]`.
         transpose_right: bool,
     },
+    /// Convolution `activation(x ∗ weight + bias)` over the last two axes: `x` `[b, c, h, w]`, `weight`
+    /// `[o, c/groups, kh, kw]`, then, if declared, `bias` `[o]`. The result is `[b, o, h', w']`.
+    Conv {
+        /// How the filter slides; its size is that of the weight.
+        window: Window,
+        /// Into how many groups the channels are cut, each of which sees only itself.
+        groups: usize,
+        /// Whether a third operand `[o]` is added.
+        bias: bool,
+        /// Applied last.
+        activation: Activation,
+    },
+    /// The maximum of every window over the last two axes of `[b, c, h, w]`.
+    MaxPool {
+        /// How the window slides.
+        window: Window,
+    },
     /// Scaled dot-product attention over heads that lie side by side in the last axis.
     ///
     /// `query` `[b, q, heads·d]`, `key` and `value` `[b, k, kv_heads·d]`, then, if declared,
-    /// `mask` (index `[b, k]`, 0 hides the key) and `bias` (float `[1 or b, 1 or heads, q, k]`, added to the
-    /// scaled scores). The result is `[b, q, heads·d]`. A row whose keys are all hidden attends to all alike.
+    /// `mask` (index `[b, k]`, 0 hides the key) and `bias` (float `[n, 1 or heads, q, k]`, added to the scaled
+    /// scores; `n` divides `b`, and example `i` takes bias `i mod n`, as windows of one image do). The result is `[b, q, heads·d]`. A row whose keys are all hidden attends to all alike.
     Attention {
         /// Query heads.
         heads: usize,
@@ -80,6 +106,25 @@ pub enum Op {
     LayerNorm {
         /// Added to the variance.
         epsilon: f32,
+    },
+    /// Normalisation of the last axis by its root mean square, and scale (Zhang and Sennrich 2019).
+    RmsNorm {
+        /// Added to the mean square.
+        epsilon: f32,
+    },
+    /// Normalisation of groups of the channels of `[b, c, ..]` together with all axes behind, then scale and shift
+    /// of each channel (Wu and He 2018).
+    GroupNorm {
+        /// Into how many groups the channels are cut.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// Rotation of the two halves of every head of `[b, s, heads·d]` by angles whose cosines and sines
+    /// `[1 or b, s, d/2]` follow: `(a, b)` becomes `(a·cos - b·sin, b·cos + a·sin)`.
+    Rotary {
+        /// Heads that lie side by side in the last axis.
+        heads: usize,
     },
     /// Softmax over the last axis.
     Softmax,
@@ -131,11 +176,17 @@ impl Op {
             Self::Input { .. } => "input",
             Self::Weight { .. } => "weight",
             Self::Scalar { .. } => "scalar",
+            Self::Constant { .. } => "constant",
             Self::Gather => "gather",
             Self::Linear { .. } => "linear",
             Self::MatMul { .. } => "matmul",
+            Self::Conv { .. } => "conv",
+            Self::MaxPool { .. } => "max_pool",
             Self::Attention { .. } => "attention",
             Self::LayerNorm { .. } => "layer_norm",
+            Self::RmsNorm { .. } => "rms_norm",
+            Self::GroupNorm { .. } => "group_norm",
+            Self::Rotary { .. } => "rotary",
             Self::Softmax => "softmax",
             Self::Unary(op) => op.name(),
             Self::Binary(op) => op.name(),
@@ -148,9 +199,14 @@ impl Op {
         }
     }
 
-    /// Whether the node is given rather than computed: an input, a weight or a scalar.
+    /// Whether the node is given rather than computed: an input, a weight, a scalar or a constant.
     pub const fn is_leaf(&self) -> bool {
-        matches!(self, Self::Input { .. } | Self::Weight { .. } | Self::Scalar { .. })
+        matches!(self, Self::Input { .. }) || self.is_fixed()
+    }
+
+    /// Whether the node is given and the same in every run: a weight, a scalar or a constant.
+    pub const fn is_fixed(&self) -> bool {
+        matches!(self, Self::Weight { .. } | Self::Scalar { .. } | Self::Constant { .. })
     }
 
     /// The type of the result for these operands, or what is wrong with them.
@@ -161,11 +217,17 @@ impl Op {
                 Err(Error::shape(self.name(), "declare it with the builder's own method"))
             }
             Self::Scalar { .. } => Ok(TensorType::float([])),
+            Self::Constant { tensor } => Ok(tensor.tensor_type()),
             Self::Gather => gather::output_type(operands),
             Self::Linear { .. } => linear::linear_type(operands),
             Self::MatMul { transpose_right } => linear::matmul_type(operands, *transpose_right),
+            Self::Conv { window, groups, .. } => conv::conv_type(operands, window, *groups),
+            Self::MaxPool { window } => conv::max_pool_type(operands, window),
             Self::Attention { .. } => attention::output_type(self, operands),
             Self::LayerNorm { .. } => normalise::layer_norm_type(operands),
+            Self::RmsNorm { .. } => normalise::rms_norm_type(operands),
+            Self::GroupNorm { groups, .. } => normalise::group_norm_type(operands, *groups),
+            Self::Rotary { heads } => rotary::output_type(operands, *heads),
             Self::Softmax => normalise::softmax_type(operands),
             Self::Unary(op) => elementwise::unary_type(*op, operands),
             Self::Binary(op) => elementwise::binary_type(*op, operands),
@@ -186,9 +248,10 @@ impl Op {
         precision: Precision,
     ) -> Cost {
         let operations = match self {
-            Self::Input { .. } | Self::Weight { .. } | Self::Scalar { .. } => {
-                return Cost::default();
-            }
+            Self::Input { .. }
+            | Self::Weight { .. }
+            | Self::Scalar { .. }
+            | Self::Constant { .. } => return Cost::default(),
             Self::Gather => return gather::cost(operands, output, precision),
             Self::Slice { .. } => return layout::slice_cost(output, precision),
             Self::Reshape { .. } => return Cost::default(),
@@ -196,8 +259,15 @@ impl Op {
                 linear::linear_operations(operands, output, *bias, *activation)
             }
             Self::MatMul { .. } => linear::matmul_operations(operands, output),
+            Self::Conv { bias, activation, .. } => {
+                conv::conv_operations(operands, output, *bias, *activation)
+            }
+            Self::MaxPool { window } => conv::max_pool_operations(output, window),
             Self::Attention { heads, bias, .. } => attention::operations(operands, *heads, *bias),
             Self::LayerNorm { .. } => normalise::layer_norm_operations(output),
+            Self::RmsNorm { .. } => normalise::rms_norm_operations(output),
+            Self::GroupNorm { .. } => normalise::layer_norm_operations(output),
+            Self::Rotary { .. } => rotary::operations(output),
             Self::Softmax => normalise::softmax_operations(output),
             Self::Unary(op) => output.len() as u64 * op.operations(),
             Self::Binary(_) => output.len() as u64,
@@ -215,11 +285,19 @@ impl Op {
                 unreachable!("given by the interpreter")
             }
             Self::Scalar { value } => Array::new([], vec![f64::from(*value)]),
+            Self::Constant { tensor } => Array::from(&**tensor),
             Self::Gather => gather::reference(operands, shape)?,
             Self::Linear { activation, .. } => linear::linear(operands, shape, *activation),
             Self::MatMul { transpose_right } => linear::matmul(operands, shape, *transpose_right),
+            Self::Conv { .. } => conv::conv(self, operands, shape),
+            Self::MaxPool { window } => conv::max_pool(operands, window, shape),
             Self::Attention { .. } => attention::reference(self, operands, shape),
             Self::LayerNorm { epsilon } => normalise::layer_norm(operands, *epsilon),
+            Self::RmsNorm { epsilon } => normalise::rms_norm(operands, *epsilon),
+            Self::GroupNorm { groups, epsilon } => {
+                normalise::group_norm(operands, *groups, *epsilon)
+            }
+            Self::Rotary { heads } => rotary::reference(operands, *heads),
             Self::Softmax => normalise::softmax(operands),
             Self::Unary(op) => elementwise::unary(*op, operands),
             Self::Binary(op) => elementwise::binary(*op, operands, shape),
@@ -246,18 +324,27 @@ impl Op {
             | Self::Transpose { .. }
             | Self::Slice { .. }
             | Self::Concat { .. }
+            | Self::MaxPool { .. }
             | Self::Reduce { op: Reduction::Max, .. } => return vec![0.0; output.data.len()],
-            Self::Scalar { .. } | Self::ToFloat => elementwise::rounding(output, u),
+            Self::Scalar { .. } | Self::Constant { .. } | Self::ToFloat => {
+                elementwise::rounding(output, u)
+            }
             Self::Linear { activation, .. } => {
                 linear::linear_error(operands, output, *activation, u)
             }
             Self::MatMul { transpose_right } => {
                 linear::matmul_error(operands, output, *transpose_right, u)
             }
+            Self::Conv { .. } => conv::conv_error(self, operands, output, u),
             Self::Attention { .. } => attention::error_bound(self, operands, output, u),
             Self::LayerNorm { epsilon } => {
                 normalise::layer_norm_error(operands, output, *epsilon, u)
             }
+            Self::RmsNorm { .. } => normalise::rms_norm_error(operands, output, u),
+            Self::GroupNorm { groups, epsilon } => {
+                normalise::group_norm_error(operands, output, *groups, *epsilon, u)
+            }
+            Self::Rotary { heads } => rotary::error_bound(operands, *heads, u),
             Self::Softmax => normalise::softmax_error(operands, output, u),
             Self::Unary(op) => elementwise::unary_error(*op, operands, output, u),
             Self::Binary(op) => elementwise::binary_error(*op, output, u),
@@ -268,17 +355,21 @@ impl Op {
 
     fn check_arity(&self, found: usize) -> Result<(), Error> {
         let expected = match self {
-            Self::Input { .. } | Self::Weight { .. } | Self::Scalar { .. } => 0..=0,
+            Self::Input { .. }
+            | Self::Weight { .. }
+            | Self::Scalar { .. }
+            | Self::Constant { .. } => 0..=0,
             Self::Softmax
+            | Self::MaxPool { .. }
             | Self::Unary(_)
             | Self::Reduce { .. }
             | Self::Reshape { .. }
             | Self::Transpose { .. }
             | Self::Slice { .. }
             | Self::ToFloat => 1..=1,
-            Self::Gather | Self::MatMul { .. } | Self::Binary(_) => 2..=2,
-            Self::LayerNorm { .. } => 3..=3,
-            Self::Linear { bias, .. } => {
+            Self::Gather | Self::MatMul { .. } | Self::Binary(_) | Self::RmsNorm { .. } => 2..=2,
+            Self::LayerNorm { .. } | Self::GroupNorm { .. } | Self::Rotary { .. } => 3..=3,
+            Self::Linear { bias, .. } | Self::Conv { bias, .. } => {
                 let n = 2 + usize::from(*bias);
                 n..=n
             }

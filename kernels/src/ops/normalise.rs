@@ -1,4 +1,4 @@
-//! Normalisations of the last axis: layer normalisation and softmax.
+//! Normalisations: of the last axis by layer, root mean square and softmax, and of groups of channels.
 //!
 //! Error bounds follow the computation: the mean has the error of a sum (see `linear`), the centred value
 //! that of the mean, the variance twice the relative error of the centred values, and the result the sum of these
@@ -25,6 +25,39 @@ pub(super) fn layer_norm_type(operands: &[&TensorType]) -> Result<TensorType, Er
     Ok(x.clone())
 }
 
+pub(super) fn rms_norm_type(operands: &[&TensorType]) -> Result<TensorType, Error> {
+    let (x, weight) = (operands[0], operands[1]);
+    expect_kind("rms_norm", "x", x, Kind::Float)?;
+    expect_kind("rms_norm", "the weight", weight, Kind::Float)?;
+    if x.shape.is_empty() || weight.shape != x.shape[x.shape.len() - 1..] {
+        let detail = format!("the weight {weight} has not the last axis of x {x}");
+        return Err(Error::shape("rms_norm", detail));
+    }
+    Ok(x.clone())
+}
+
+pub(super) fn group_norm_type(
+    operands: &[&TensorType],
+    groups: usize,
+) -> Result<TensorType, Error> {
+    let x = operands[0];
+    for (name, operand) in ["x", "the weight", "the bias"].iter().zip(operands) {
+        expect_kind("group_norm", name, operand, Kind::Float)?;
+    }
+    let Some(&channels) = x.shape.get(1) else {
+        return Err(Error::shape("group_norm", format!("x must be [b, c, ..], it is {x}")));
+    };
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        let detail = format!("{groups} groups do not divide the channels of x {x}");
+        return Err(Error::shape("group_norm", detail));
+    }
+    if operands[1..].iter().any(|operand| operand.shape != [channels]) {
+        let detail = format!("weight and bias must be [{channels}]");
+        return Err(Error::shape("group_norm", detail));
+    }
+    Ok(x.clone())
+}
+
 pub(super) fn softmax_type(operands: &[&TensorType]) -> Result<TensorType, Error> {
     expect_kind("softmax", "the operand", operands[0], Kind::Float)?;
     if operands[0].shape.is_empty() {
@@ -35,6 +68,10 @@ pub(super) fn softmax_type(operands: &[&TensorType]) -> Result<TensorType, Error
 
 pub(super) fn layer_norm_operations(output: &TensorType) -> u64 {
     8 * output.len() as u64
+}
+
+pub(super) fn rms_norm_operations(output: &TensorType) -> u64 {
+    4 * output.len() as u64
 }
 
 pub(super) fn softmax_operations(output: &TensorType) -> u64 {
@@ -58,6 +95,45 @@ pub(super) fn layer_norm(operands: &[&Array], epsilon: f32) -> Array {
         }
     }
     result
+}
+
+fn mean_square(row: &[f64]) -> f64 {
+    row.iter().map(|v| v * v).sum::<f64>() / row.len() as f64
+}
+
+pub(super) fn rms_norm(operands: &[&Array], epsilon: f32) -> Array {
+    let (x, weight) = (operands[0], operands[1]);
+    let mut result = x.clone();
+    for row in result.data.chunks_mut(x.last()) {
+        let inverse = 1.0 / (mean_square(row) + f64::from(epsilon)).sqrt();
+        row.iter_mut().zip(&weight.data).for_each(|(v, w)| *v *= inverse * w);
+    }
+    result
+}
+
+/// The rows over which groups are normalised, and of each of their elements the scale and the shift: a layer
+/// normalisation of these is the group normalisation.
+fn grouped(operands: &[&Array], groups: usize) -> Vec<[Array; 3]> {
+    let (x, weight, bias) = (operands[0], operands[1], operands[2]);
+    let channels = x.shape[1] / groups;
+    let inner: usize = x.shape[2..].iter().product();
+    let spread = |of: &Array, group: usize| {
+        let own = &of.data[group * channels..][..channels];
+        let data: Vec<_> = own.iter().flat_map(|&v| std::iter::repeat_n(v, inner)).collect();
+        Array::new([channels * inner], data)
+    };
+    let rows = x.data.chunks(channels * inner).enumerate();
+    rows.map(|(row, values)| {
+        let group = row % groups;
+        [Array::new([values.len()], values.to_vec()), spread(weight, group), spread(bias, group)]
+    })
+    .collect()
+}
+
+pub(super) fn group_norm(operands: &[&Array], groups: usize, epsilon: f32) -> Array {
+    let rows = grouped(operands, groups);
+    let rows = rows.iter().flat_map(|row| layer_norm(&row.each_ref(), epsilon).data);
+    Array::new(operands[0].shape.clone(), rows.collect())
 }
 
 /// Softmax of one row in place.
@@ -105,6 +181,30 @@ pub(super) fn layer_norm_error(
             .collect::<Vec<_>>()
     })
     .collect()
+}
+
+/// The mean square is a sum without cancellation: half its relative error is that of its root.
+pub(super) fn rms_norm_error(operands: &[&Array], output: &Array, u: f64) -> Vec<f64> {
+    let width = operands[0].last();
+    let relative = 0.5 * sum_error(width + 2, 1.0, u) + 8.0 * u;
+    output.data.iter().map(|y| relative * y.abs()).collect()
+}
+
+pub(super) fn group_norm_error(
+    operands: &[&Array],
+    output: &Array,
+    groups: usize,
+    epsilon: f32,
+    u: f64,
+) -> Vec<f64> {
+    let rows = grouped(operands, groups);
+    let width = rows.first().map_or(1, |[values, ..]| values.data.len());
+    let outputs = output.data.chunks(width);
+    let bounds = rows.iter().zip(outputs).flat_map(|(row, out)| {
+        let out = Array::new([width], out.to_vec());
+        layer_norm_error(&row.each_ref(), &out, epsilon, u)
+    });
+    bounds.collect()
 }
 
 /// The relative error of softmax over a row of `n` scores of at most `range` below their maximum,

@@ -17,9 +17,17 @@ pub(super) fn lower(l: &mut Lowering<'_>, step: &Step, output: usize) -> Result<
     let node = l.graph.node(step.node);
     let operands = node.operands.as_slice();
     match &node.op {
-        Op::Input { .. } | Op::Weight { .. } | Op::Scalar { .. } | Op::Reshape { .. } => {
-            unreachable!("{} makes no step", node.op.name())
-        }
+        Op::Input { .. }
+        | Op::Weight { .. }
+        | Op::Scalar { .. }
+        | Op::Constant { .. }
+        | Op::Reshape { .. } => unreachable!("{} makes no step", node.op.name()),
+        // NEW-OPS: refused by `supports` for now.
+        Op::Conv { .. }
+        | Op::MaxPool { .. }
+        | Op::RmsNorm { .. }
+        | Op::GroupNorm { .. }
+        | Op::Rotary { .. } => unreachable!("refused by `supports`"),
         Op::Linear { .. } => linear(l, step, output),
         Op::MatMul { transpose_right } => matmul(l, step, *transpose_right, output),
         Op::Attention { .. } => attention(l, step, output),

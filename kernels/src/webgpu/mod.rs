@@ -24,7 +24,7 @@ pub use plan::{
 pub use texts::Kernel;
 
 use crate::device::{Device, Identity, Program, Source};
-use crate::{Error, Graph, Op, Precision, Weights};
+use crate::{Error, Graph, Op, Precision, Weights, fold};
 use context::Context;
 use run::WgpuProgram;
 use std::sync::Arc;
@@ -103,6 +103,23 @@ impl Device for WgpuDevice {
     }
 
     fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
+        // NEW-OPS: to be lowered; goes when they are.
+        if matches!(
+            op,
+            Op::Constant { .. }
+                | Op::Conv { .. }
+                | Op::MaxPool { .. }
+                | Op::RmsNorm { .. }
+                | Op::GroupNorm { .. }
+                | Op::Rotary { .. }
+        ) {
+            return Err(Error::Unsupported {
+                device: "webgpu-native".into(),
+                op: op.name(),
+                precision,
+                detail: "not yet".into(),
+            });
+        }
         if precision == Precision::F32 || self.identity.features.iter().any(|f| f == "shader-f16") {
             return Ok(());
         }
@@ -120,10 +137,11 @@ impl Device for WgpuDevice {
         weights: &Weights,
         precision: Precision,
     ) -> Result<Box<dyn Program>, Error> {
+        let (graph, weights) = fold(graph, weights)?;
         graph.nodes().iter().try_for_each(|node| self.supports(&node.op, precision))?;
         graph.weights().try_for_each(|(name, of)| weights.check(name, of))?;
-        let plan = Plan::new(graph, precision, &self.target)?;
-        let program = WgpuProgram::new(Arc::clone(&self.context), graph, weights, plan)?;
+        let plan = Plan::new(&graph, precision, &self.target)?;
+        let program = WgpuProgram::new(Arc::clone(&self.context), &graph, &weights, plan)?;
         Ok(Box::new(program))
     }
 }
