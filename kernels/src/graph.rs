@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// The name of a size that is bound when a graph is built, short enough for a case id: `b`, `s`.
@@ -21,7 +22,7 @@ pub const BATCH: Symbol = Symbol::new("b");
 pub const SEQUENCE: Symbol = Symbol::new("s");
 
 impl Symbol {
-    /// A symbol of this name.
+    /// A symbol of this name, which has letters only.
     pub const fn new(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
@@ -60,6 +61,29 @@ impl Binding {
             .find(|(s, _)| s == symbol)
             .map(|&(_, size)| size)
             .ok_or_else(|| Error::Unbound { symbol: symbol.to_string() })
+    }
+}
+
+impl FromStr for Binding {
+    type Err = String;
+
+    /// Reads what `Display` writes: `b8-s128`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut binding = Self::default();
+        for part in text.split('-').filter(|part| !part.is_empty()) {
+            let digits = part.find(|c: char| c.is_ascii_digit()).unwrap_or(part.len());
+            let (name, size) = part.split_at(digits);
+            let size = size.parse().ok().filter(|_| !name.is_empty());
+            let Some(size) = size else {
+                return Err(format!("`{part}` of `{text}` is not a name and a size, as b8 is"));
+            };
+            let symbol = Symbol(Cow::Owned(name.to_owned()));
+            if binding.get(&symbol).is_ok() {
+                return Err(format!("`{name}` is given twice in `{text}`"));
+            }
+            binding = binding.with(symbol, size);
+        }
+        Ok(binding)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The models by name: where each comes from, where it is, and at which shapes it is measured.
 
+use crate::checkpoint::Checkpoint;
 use crate::env;
 use crate::error::Error;
 use crate::wheel::{self, Wheel};
+use proofmark_kernels::Binding;
 use std::path::{Path, PathBuf};
 
 /// A model that has a name. The name begins with its family.
@@ -12,17 +14,16 @@ pub struct Model {
     pub name: &'static str,
     /// Where it comes from.
     pub origin: Origin,
-    /// Outputs of an independent implementation, below the package.
-    pub golden: &'static str,
-    /// The shape of the golden's inputs: a case of its own, so that a listing need not open the file.
-    pub golden_shape: (usize, usize),
+    /// Outputs of an independent implementation, below the package, each with the shape of its inputs: a case of
+    /// its own, so that a listing need not open the file.
+    pub goldens: &'static [(&'static str, &'static str)],
     /// What sentence-transformers makes of sentences, below the package; for models that embed text.
     pub sentences: Option<&'static str>,
-    /// Shapes `(batch, sequence)` on hardware.
-    pub shapes: &'static [(usize, usize)],
+    /// Shapes on hardware, as they stand in case ids: `b1-s128`.
+    pub shapes: &'static [&'static str],
     /// Shapes on an adapter in software, which is slower by two orders of magnitude: small enough that a case
     /// with its samples ends long before its timeout.
-    pub software_shapes: &'static [(usize, usize)],
+    pub software_shapes: &'static [&'static str],
 }
 
 /// Where a model comes from.
@@ -47,29 +48,26 @@ pub static MODELS: [Model; 3] = [
     Model {
         name: "bert-tiny",
         origin: Origin::Repository("checkpoints/bert-tiny"),
-        golden: "checkpoints/bert-tiny/golden.safetensors",
-        golden_shape: (3, 12),
+        goldens: &[("checkpoints/bert-tiny/golden.safetensors", "b3-s12")],
         sentences: None,
-        shapes: &[(1, 16), (2, 33)],
-        software_shapes: &[(1, 16), (2, 33)],
+        shapes: &["b1-s16", "b2-s33"],
+        software_shapes: &["b1-s16", "b2-s33"],
     },
     Model {
         name: "bert-odd",
         origin: Origin::Repository("checkpoints/bert-odd"),
-        golden: "checkpoints/bert-odd/golden.safetensors",
-        golden_shape: (4, 11),
+        goldens: &[("checkpoints/bert-odd/golden.safetensors", "b4-s11")],
         sentences: None,
-        shapes: &[(1, 7), (3, 41)],
-        software_shapes: &[(1, 7), (3, 41)],
+        shapes: &["b1-s7", "b3-s41"],
+        software_shapes: &["b1-s7", "b3-s41"],
     },
     Model {
         name: "bert-minilm",
         origin: Origin::Wheel(&MINILM),
-        golden: "goldens/bert-minilm/golden.safetensors",
-        golden_shape: (2, 11),
+        goldens: &[("goldens/bert-minilm/golden.safetensors", "b2-s11")],
         sentences: Some("goldens/bert-minilm/sentences.json"),
-        shapes: &[(1, 16), (1, 128), (8, 128)],
-        software_shapes: &[(1, 16)],
+        shapes: &["b1-s16", "b1-s128", "b8-s128"],
+        software_shapes: &["b1-s16"],
     },
 ];
 
@@ -80,6 +78,11 @@ pub fn find(name: &str) -> Result<&'static Model, Error> {
         let detail = format!("there are {}", names.join(", "));
         Error::UnknownModel { name: name.to_owned(), detail }
     })
+}
+
+/// The sizes that a shape of this file names.
+pub(crate) fn binding(shape: &str) -> Binding {
+    shape.parse().unwrap_or_else(|detail| unreachable!("a shape of the catalogue: {detail}"))
 }
 
 /// A path below this package.
@@ -93,9 +96,14 @@ impl Model {
         self.name.split('-').next().unwrap_or(self.name)
     }
 
-    /// Its golden file.
-    pub fn golden_path(&self) -> PathBuf {
-        package_path(self.golden)
+    /// The goldens with their shapes: the files, and the sizes of their inputs.
+    pub fn goldens(&self) -> impl Iterator<Item = (PathBuf, Binding)> {
+        self.goldens.iter().map(|&(path, shape)| (package_path(path), binding(shape)))
+    }
+
+    /// Opens it: its configuration and its weights.
+    pub fn open(&self) -> Result<Checkpoint, Error> {
+        Checkpoint::open(&self.folder()?)
     }
 
     /// Where it comes from, for people.

@@ -11,12 +11,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A configuration that is being read.
+///
+/// A section (`text_config`) is read as a configuration of its own whose keys are told with the section's name.
 #[derive(Debug)]
 pub struct Config {
     path: PathBuf,
+    /// The sections that this one lies in, each followed by a dot.
+    prefix: String,
     values: Map<String, Value>,
-    read: BTreeSet<&'static str>,
-    idle: BTreeSet<&'static str>,
+    read: BTreeSet<String>,
+    idle: BTreeSet<String>,
+    unknown: Vec<String>,
 }
 
 impl Config {
@@ -33,11 +38,105 @@ impl Config {
         let Value::Object(values) = value else {
             return Err(Error::content(path, "it is JSON, but not an object with keys"));
         };
-        Ok(Self { path: path.to_owned(), values, read: BTreeSet::new(), idle: BTreeSet::new() })
+        Ok(Self::of(path.to_owned(), String::new(), values))
+    }
+
+    fn of(path: PathBuf, prefix: String, values: Map<String, Value>) -> Self {
+        let (read, idle) = (BTreeSet::new(), BTreeSet::new());
+        Self { path, prefix, values, read, idle, unknown: Vec::new() }
+    }
+
+    /// Reads the section under a key, an object; one that is missing is read as if it were empty.
+    pub fn section<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let values = match self.optional(key) {
+            None => Map::new(),
+            Some(Value::Object(values)) => values,
+            Some(other) => {
+                return Err(self.fault(key, format!("is {other}: an object with keys is needed")));
+            }
+        };
+        let prefix = format!("{}{key}.", self.prefix);
+        let mut section = Self::of(self.path.clone(), prefix, values);
+        let result = read(&mut section)?;
+        let full = |name: &String| format!("{key}.{name}");
+        self.unknown.extend(section.unknown_keys().iter().map(full));
+        self.read.extend(section.read.iter().map(full));
+        Ok(result)
+    }
+
+    /// Whether a key is there and not null. It counts as read.
+    pub fn has(&mut self, key: &str) -> bool {
+        self.optional(key).is_some()
+    }
+
+    /// The value of a key as it stands; missing and null are none.
+    pub fn value(&mut self, key: &str) -> Option<Value> {
+        self.optional(key)
+    }
+
+    /// A whole number of at least 1; `default` if the key is missing.
+    pub fn size_or(&mut self, key: &str, default: usize) -> Result<usize, Error> {
+        if self.has(key) { self.size(key) } else { Ok(default) }
+    }
+
+    /// A whole number of at least 0, if the key is there.
+    pub fn whole(&mut self, key: &str) -> Result<Option<usize>, Error> {
+        let Some(value) = self.optional(key) else { return Ok(None) };
+        let number = value.as_u64().and_then(|n| usize::try_from(n).ok());
+        number
+            .map(Some)
+            .ok_or_else(|| self.fault(key, format!("is {value}: a whole number is needed")))
+    }
+
+    /// A whole number that may be negative; `default` if the key is missing.
+    pub fn integer_or(&mut self, key: &str, default: i64) -> Result<i64, Error> {
+        let Some(value) = self.optional(key) else { return Ok(default) };
+        value
+            .as_i64()
+            .ok_or_else(|| self.fault(key, format!("is {value}: a whole number is needed")))
+    }
+
+    /// A list of whole numbers of at least 1; `default` if the key is missing.
+    pub fn sizes_or(&mut self, key: &str, default: &[usize]) -> Result<Vec<usize>, Error> {
+        let Some(value) = self.optional(key) else { return Ok(default.to_vec()) };
+        let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
+        let sizes = value.as_array().and_then(|list| list.iter().map(size).collect());
+        sizes.ok_or_else(|| {
+            self.fault(key, format!("is {value}: a list of whole numbers of at least 1 is needed"))
+        })
+    }
+
+    /// True or false; `default` if the key is missing.
+    pub fn flag_or(&mut self, key: &str, default: bool) -> Result<bool, Error> {
+        let Some(value) = self.optional(key) else { return Ok(default) };
+        value
+            .as_bool()
+            .ok_or_else(|| self.fault(key, format!("is {value}: true or false is needed")))
+    }
+
+    /// A finite number; `default` if the key is missing.
+    pub fn number_or(&mut self, key: &str, default: f64) -> Result<f64, Error> {
+        let Some(value) = self.optional(key) else { return Ok(default) };
+        let number = value.as_f64().filter(|n| n.is_finite());
+        number.ok_or_else(|| self.fault(key, format!("is {value}: a finite number is needed")))
+    }
+
+    /// A text that names one of these choices; `default` if the key is missing.
+    pub fn choice_or<T: Copy>(
+        &mut self,
+        key: &str,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> Result<T, Error> {
+        if self.has(key) { self.choice(key, choices) } else { Ok(default) }
     }
 
     /// A whole number of at least 1.
-    pub fn size(&mut self, key: &'static str) -> Result<usize, Error> {
+    pub fn size(&mut self, key: &str) -> Result<usize, Error> {
         let value = self.required(key)?;
         let size = value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
         size.ok_or_else(|| {
@@ -46,7 +145,7 @@ impl Config {
     }
 
     /// A finite number of at least zero; `default` if the key is missing and a default is given.
-    pub fn at_least_zero(&mut self, key: &'static str, default: Option<f32>) -> Result<f32, Error> {
+    pub fn at_least_zero(&mut self, key: &str, default: Option<f32>) -> Result<f32, Error> {
         if let (None, Some(default)) = (self.optional(key), default) {
             return Ok(default);
         }
@@ -59,11 +158,7 @@ impl Config {
     }
 
     /// A text that names one of these choices.
-    pub fn choice<T: Copy>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Result<T, Error> {
+    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Result<T, Error> {
         let value = self.required(key)?;
         let found = choices.iter().find(|(name, _)| value.as_str() == Some(*name));
         found.map(|(_, choice)| *choice).ok_or_else(|| {
@@ -73,7 +168,7 @@ impl Config {
     }
 
     /// A text, if the key is there and not null.
-    pub fn text(&mut self, key: &'static str) -> Result<Option<String>, Error> {
+    pub fn text(&mut self, key: &str) -> Result<Option<String>, Error> {
         match self.optional(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -82,7 +177,7 @@ impl Config {
     }
 
     /// A list of texts, if the key is there and not null.
-    pub fn texts(&mut self, key: &'static str) -> Result<Option<Vec<String>>, Error> {
+    pub fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>, Error> {
         let Some(value) = self.optional(key) else { return Ok(None) };
         let texts = value.as_array().and_then(|list| {
             list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
@@ -93,7 +188,7 @@ impl Config {
     }
 
     /// Refuses any value of an optional key but these; missing and null are fine.
-    pub fn held(&mut self, key: &'static str, possible: &[Value]) -> Result<(), Error> {
+    pub fn held(&mut self, key: &str, possible: &[Value]) -> Result<(), Error> {
         match self.optional(key) {
             Some(value) if !possible.contains(&value) => {
                 let possible: Vec<_> = possible.iter().map(Value::to_string).collect();
@@ -109,33 +204,35 @@ impl Config {
     }
 
     /// Names keys that have no influence on an inference.
-    pub fn idle(&mut self, keys: &[&'static str]) {
-        self.idle.extend(keys);
+    pub fn idle(&mut self, keys: &[&str]) {
+        self.idle.extend(keys.iter().map(|&key| key.to_owned()));
     }
 
     /// An error about a key.
     pub fn fault(&self, key: &str, detail: impl Into<String>) -> Error {
-        Error::Config { path: self.path.clone(), key: key.to_owned(), detail: detail.into() }
+        let key = format!("{}{key}", self.prefix);
+        Error::Config { path: self.path.clone(), key, detail: detail.into() }
     }
 
     /// The keys that were asked for so far.
-    pub fn read_keys(&self) -> impl Iterator<Item = &'static str> {
-        self.read.iter().copied()
+    pub fn read_keys(&self) -> impl Iterator<Item = &str> {
+        self.read.iter().map(String::as_str)
     }
 
     /// The keys that nobody asked for and nobody declared idle.
-    pub fn unknown_keys(&self) -> Vec<&str> {
-        let known = |key: &str| self.read.contains(key) || self.idle.contains(key);
-        self.values.keys().map(String::as_str).filter(|key| !known(key)).collect()
+    pub fn unknown_keys(&self) -> Vec<String> {
+        let known = |key: &String| self.read.contains(key) || self.idle.contains(key);
+        let own = self.values.keys().filter(|key| !known(key)).cloned();
+        own.chain(self.unknown.iter().cloned()).collect()
     }
 
     /// The value of a key that may be missing; null counts as missing.
-    fn optional(&mut self, key: &'static str) -> Option<Value> {
-        self.read.insert(key);
+    fn optional(&mut self, key: &str) -> Option<Value> {
+        self.read.insert(key.to_owned());
         self.values.get(key).filter(|value| !value.is_null()).cloned()
     }
 
-    fn required(&mut self, key: &'static str) -> Result<Value, Error> {
+    fn required(&mut self, key: &str) -> Result<Value, Error> {
         self.optional(key)
             .ok_or_else(|| self.fault(key, "is missing: the model cannot be built without it"))
     }

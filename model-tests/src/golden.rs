@@ -2,7 +2,7 @@
 //! made them; and the inputs that a model takes, completed with the defaults of its class.
 
 use crate::error::Error;
-use crate::families::{Argument, Family, bind};
+use crate::families::{Family, Given, bind, complete};
 use half::{bf16, f16};
 use proofmark::record::OutputCheck;
 use proofmark_kernels::{BATCH, Binding, SEQUENCE, Symbol, Tensor};
@@ -60,11 +60,12 @@ impl Golden {
         Ok(golden)
     }
 
-    /// The binding and the inputs, in the order of the arguments, those that are not given by their defaults.
-    pub fn inputs(&self, family: &Family) -> Result<(Binding, Vec<Tensor>), Error> {
-        let arguments = family.arguments();
-        let mut names: Vec<_> = arguments.iter().map(|argument| argument.name).collect();
-        names.extend(family.positions());
+    /// The binding and all arguments, those that are not given by their defaults.
+    pub fn inputs(&self, family: &Family) -> Result<(Binding, Given), Error> {
+        let architecture = family.architecture();
+        let arguments = architecture.arguments();
+        let mut names: Vec<_> = arguments.iter().map(|argument| &*argument.name).collect();
+        names.extend(architecture.positions());
         if let Some(other) = self.inputs.keys().find(|name| !names.contains(&name.as_str())) {
             let possible = names.join(", ");
             let detail = format!(
@@ -73,21 +74,30 @@ impl Golden {
             );
             return Err(Error::content(&self.path, detail));
         }
-        let binding = bind(&arguments, |name| self.inputs.get(name).map(|n| n.shape.as_slice()))?;
-        let tensors = arguments.iter().map(|argument| {
-            tensor(argument, self.inputs.get(argument.name), &binding).map_err(|detail| {
-                Error::content(&self.path, format!("`input.{}` {detail}", argument.name))
-            })
-        });
-        let tensors = tensors.collect::<Result<_, _>>()?;
-        for &name in family.positions() {
-            if let Some(given) = self.inputs.get(name) {
-                check_positions(given, &binding).map_err(|detail| {
-                    Error::content(&self.path, format!("`input.{name}` {detail}"))
-                })?;
+        let shape_of = |name: &str| self.inputs.get(name).map(|numbers| numbers.shape.as_slice());
+        let binding = bind(&arguments, shape_of)?;
+        let mut given = Given::new();
+        for argument in &arguments {
+            let Some(numbers) = self.inputs.get(&*argument.name) else { continue };
+            let tensor = argument.values.tensor(&numbers.shape, &numbers.values);
+            let tensor = tensor.map_err(|detail| self.fail(&argument.name, &detail))?;
+            given.insert(argument.name.clone().into_owned(), tensor);
+        }
+        let given = complete(&arguments, &binding, given).map_err(|error| match error {
+            Error::Input { name, detail } => self.fail(&name, &detail),
+            other => other,
+        })?;
+        for &name in architecture.positions() {
+            if let Some(numbers) = self.inputs.get(name) {
+                let checked = check_positions(numbers, &binding);
+                checked.map_err(|detail| self.fail(name, &detail))?;
             }
         }
-        Ok((binding, tensors))
+        Ok((binding, given))
+    }
+
+    fn fail(&self, input: &str, detail: &str) -> Error {
+        Error::content(&self.path, format!("`input.{input}` {detail}"))
     }
 
     /// An error if an output is expected that is not among the `possible`, which the graph has.
@@ -98,33 +108,12 @@ impl Golden {
                 let possible = possible.join(", ");
                 let detail = format!(
                     "`output.{other}` is not supported: this checkpoint's outputs are {possible} ({})",
-                    family.unsupported_outputs()
+                    family.architecture().unsupported_outputs()
                 );
                 Err(Error::content(&self.path, detail))
             }
         }
     }
-}
-
-/// The tensor of one argument, from what is given or from its default.
-fn tensor(
-    argument: &Argument,
-    given: Option<&Numbers>,
-    binding: &Binding,
-) -> Result<Tensor, String> {
-    let fill = argument.values.default();
-    // Told first: without the argument there may be nothing that binds the sizes of its type.
-    if given.is_none() && fill.is_none() {
-        return Err("is missing and has no default".into());
-    }
-    let of = argument.tensor_type(binding).map_err(|e| e.to_string())?;
-    let Some(numbers) = given else {
-        return Ok(Tensor::i32(of.shape.clone(), vec![fill.unwrap_or_default(); of.len()]));
-    };
-    let values = numbers.values.iter().enumerate();
-    let values =
-        values.map(|(i, &v)| argument.values.take(v).map_err(|e| format!("element {i} {e}")));
-    Ok(Tensor::i32(of.shape.clone(), values.collect::<Result<_, _>>()?))
 }
 
 /// Positions that are given must be what the graph has by itself: every row counts from 0.

@@ -1,42 +1,66 @@
 //! Inputs that a case is measured with: the same on every machine, with real padding, so that masks are work.
 
 use crate::error::Error;
-use crate::families::{Argument, Family, Values};
-use proofmark_kernels::{BATCH, Binding, Tensor};
+use crate::families::{Argument, Family, Given, Values, complete};
+use proofmark_kernels::{BATCH, Binding, Kind, Tensor, TensorType};
 
-/// The inputs of a model for one binding, in the order of its arguments.
+/// The arguments of a model for one binding.
 ///
 /// Row `r` of the batch is seen up to a length that falls with `r`, from the whole sequence to about a half; the
 /// positions behind are hidden and hold id 0, as padded text does. Optional ids change half-way, as a pair of
-/// sentences does.
-pub(crate) fn deterministic(family: &Family, binding: &Binding) -> Result<Vec<Tensor>, Error> {
+/// sentences does. Real numbers are evenly spread over -1 to 1.
+pub(crate) fn deterministic(family: &Family, binding: &Binding) -> Result<Given, Error> {
     let batch = binding.get(&BATCH)?;
-    family.arguments().iter().map(|argument| one(argument, binding, batch)).collect()
+    let architecture = family.architecture();
+    let arguments = architecture.arguments();
+    let mut given = Given::new();
+    for argument in &arguments {
+        // Positions count by themselves, and sizes that are not bound belong to arguments that are left out.
+        let counted = matches!(argument.values, Values::Positions { .. });
+        match argument.tensor_type(binding) {
+            Ok(of) if !counted => {
+                given.insert(argument.name.clone().into_owned(), one(argument, &of, batch));
+            }
+            Err(error) if !argument.optional => return Err(error),
+            _ => {}
+        }
+    }
+    architecture.reconcile(binding, &mut given)?;
+    complete(&arguments, binding, given)
 }
 
-fn one(argument: &Argument, binding: &Binding, batch: usize) -> Result<Tensor, Error> {
-    let of = argument.tensor_type(binding)?;
+fn one(argument: &Argument, of: &TensorType, batch: usize) -> Tensor {
     let width = of.shape.last().copied().unwrap_or(1);
     let mut state = argument.name.bytes().fold(1, |state, byte| step(state ^ u64::from(byte)));
+    let mut next = || {
+        state = step(state);
+        state >> 33
+    };
+    if of.kind == Kind::Float {
+        #[expect(clippy::cast_precision_loss, reason = "31 bits of noise")]
+        let data = (0..of.len()).map(|_| next() as f32 / (1u64 << 30) as f32 - 1.0).collect();
+        return Tensor::f32(of.shape.clone(), data);
+    }
     let mut value = |index: usize| {
         let (row, position) = (index / width, index % width);
         let seen = seen(row, batch, width);
-        state = step(state);
+        let drawn = usize::try_from(next()).unwrap_or_default();
         let value = match argument.values {
             Values::Mask => usize::from(position < seen),
             Values::Ids { .. } if position >= seen => 0,
-            Values::Ids { below, default: None } => (state >> 33) as usize % below,
+            Values::Ids { below, default: None } => drawn % below,
             Values::Ids { below, default: Some(_) } => (2 * position / seen).min(below - 1),
+            Values::Positions { .. } | Values::Real => position,
         };
         i32::try_from(value).unwrap_or(i32::MAX)
     };
-    Ok(Tensor::i32(of.shape.clone(), (0..of.len()).map(&mut value).collect()))
+    Tensor::i32(of.shape.clone(), (0..of.len()).map(&mut value).collect())
 }
 
 /// How many positions of a row are seen.
 fn seen(row: usize, batch: usize, width: usize) -> usize {
     // A batch of one is a text and its padding too: an eighth of it is hidden.
-    let hidden = if batch == 1 { width / 8 } else { width * row / (2 * batch) };
+    let hidden = if batch == 1 { width / 8 } else { width * (row % batch) / (2 * batch) };
     (width - hidden).max(1)
 }
 
@@ -60,8 +84,10 @@ mod tests {
             let binding = Binding::batch_sequence(batch, sequence);
             let made = deterministic(family, &binding).unwrap();
             assert_eq!(made, deterministic(family, &binding).unwrap());
-            let rows = |i: usize| made[i].indices().unwrap().chunks(sequence).collect::<Vec<_>>();
-            let (ids, masks, types) = (rows(0), rows(1), rows(2));
+            let rows =
+                |name: &str| made[name].indices().unwrap().chunks(sequence).collect::<Vec<_>>();
+            let (ids, masks) = (rows("input_ids"), rows("attention_mask"));
+            let types = rows("token_type_ids");
             assert!(ids.concat().iter().all(|id| (0..97).contains(id)));
             assert!(types.concat().iter().all(|t| (0..3).contains(t)));
             assert!(masks.iter().all(|mask| mask[0] == 1));

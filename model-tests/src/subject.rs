@@ -45,8 +45,7 @@ impl Opened {
     }
 
     fn checkpoint(&self) -> Result<&Checkpoint, String> {
-        let open = || self.model.folder().and_then(|folder| Checkpoint::open(&folder));
-        let opened = self.checkpoint.get_or_init(|| open().map_err(failed));
+        let opened = self.checkpoint.get_or_init(|| self.model.open().map_err(failed));
         opened.as_ref().map_err(Clone::clone)
     }
 
@@ -129,13 +128,13 @@ impl ModelCase {
         ))
     }
 
-    fn tensors(&self, golden: Option<&Golden>) -> Result<Vec<Tensor>, String> {
-        let family = self.opened.checkpoint()?.family();
-        let made = match golden {
-            Some(golden) => golden.inputs(family).map(|(_, tensors)| tensors),
-            None => inputs::deterministic(family, &self.binding),
+    fn tensors(&self, graph: &Graph, golden: Option<&Golden>) -> Result<Vec<Tensor>, String> {
+        let checkpoint = self.opened.checkpoint()?;
+        let given = match golden {
+            Some(golden) => golden.inputs(checkpoint.family()).map(|(_, given)| given),
+            None => inputs::deterministic(checkpoint.family(), &self.binding),
         };
-        made.map_err(failed)
+        given.and_then(|given| checkpoint.tensors(graph, &self.binding, &given)).map_err(failed)
     }
 }
 
@@ -170,7 +169,7 @@ impl Subject for ModelCase {
             parts.push(Part::hashed(format!("kernel {}", source.name), source.text));
         }
         let golden = self.golden()?;
-        let inputs = self.tensors(golden.as_ref())?;
+        let inputs = self.tensors(&graph.0, golden.as_ref())?;
         parts.push(Part::text("reference", reference_version()));
         let tolerance = self.target.tolerance(self.precision);
         parts.push(Part::text("tolerance", format!("{tolerance:e}")));
@@ -191,7 +190,7 @@ impl Subject for ModelCase {
         self.expect_probed(&*device)?;
         let graph = self.opened.graph(&self.binding)?;
         let golden = self.golden()?;
-        let inputs = self.tensors(golden.as_ref())?;
+        let inputs = self.tensors(&graph.0, golden.as_ref())?;
         let weights = self.opened.checkpoint()?.weights();
         let (program, compile) = timed(|| device.prepare(&graph.0, weights, self.precision));
         let program = program.map_err(|e| format!("failed to {e}"))?;
@@ -302,8 +301,7 @@ mod tests {
         let model = Box::leak(Box::new(Model {
             name: "bert-copy",
             origin: Origin::Repository(Box::leak(folder.into_boxed_str())),
-            golden: "",
-            golden_shape: (0, 0),
+            goldens: &[],
             sentences: None,
             shapes: &[],
             software_shapes: &[],

@@ -1,12 +1,12 @@
 //! The suite: every model at its shapes on every endpoint, as cases that are made by one explicit function.
 
-use crate::catalogue::{MODELS, Model, find};
+use crate::catalogue::{MODELS, Model, binding, find};
 use crate::subject::{Inputs, ModelCase, Opened};
 use crate::targets::{TARGETS, Target};
 use crate::tools;
 use proofmark::{Absence, Case, CaseId, Expectation, Finding, Isolation, Mark, Request, Suite};
-use proofmark_kernels::{Binding, Precision};
-use std::collections::BTreeSet;
+use proofmark_kernels::{BATCH, Binding, Precision};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Failures that are known. None is.
@@ -38,18 +38,13 @@ fn cases(request: &Request<'_>) -> Result<Vec<Case>, String> {
                     let reason = missing.clone()?;
                     Some(Absence::Resource { name: model.name.into(), reason })
                 });
-                for shape in shapes(model, &finding, request.batches) {
-                    let inputs = if shape == model.golden_shape {
-                        Inputs::Golden(model.golden_path())
-                    } else {
-                        Inputs::Made
-                    };
+                for (binding, golden) in shapes(model, &finding, request.batches) {
                     let subject = ModelCase {
                         opened: Arc::clone(&opened),
                         target,
                         precision,
-                        binding: Binding::batch_sequence(shape.0, shape.1),
-                        inputs,
+                        binding,
+                        inputs: golden.map_or(Inputs::Made, Inputs::Golden),
                         device: device(&finding),
                     };
                     cases.push(case(model, target, subject, absence.clone())?);
@@ -72,8 +67,9 @@ fn case(
 ) -> Result<Case, String> {
     let shape = subject.binding.to_string();
     // Only shapes of the suite's own have accepted outputs; others are asked for by batch sizes of the user.
-    let own = [model.shapes, model.software_shapes, &[model.golden_shape]].concat();
-    let own = own.iter().any(|&(b, s)| Binding::batch_sequence(b, s) == subject.binding);
+    let goldens = model.goldens.iter().map(|&(_, shape)| shape);
+    let own = model.shapes.iter().chain(model.software_shapes).copied().chain(goldens);
+    let own = own.into_iter().any(|own| own == shape);
     Ok(Case {
         id: CaseId::new(model.name, target.endpoint.clone(), subject.precision.name(), &shape)?,
         isolation: Isolation::Process,
@@ -96,29 +92,62 @@ fn absence(finding: &Finding, precision: Precision) -> Option<Absence> {
     })
 }
 
-/// The golden's shape, then the model's own; with batch sizes of the user, every sequence length at those.
-fn shapes(model: &Model, finding: &Finding, batches: Option<&[usize]>) -> Vec<(usize, usize)> {
+/// The shapes of the goldens, then the model's own; with batch sizes of the user, its own at those.
+fn shapes(
+    model: &Model,
+    finding: &Finding,
+    batches: Option<&[usize]>,
+) -> Vec<(Binding, Option<PathBuf>)> {
     let software = finding.mark == Some(Mark::Software);
     let own = if software { model.software_shapes } else { model.shapes };
+    let own = own.iter().map(|shape| binding(shape));
     let Some(batches) = batches else {
-        return [&[model.golden_shape], own].concat();
+        let goldens = model.goldens().map(|(path, binding)| (binding, Some(path)));
+        return goldens.chain(own.map(|binding| (binding, None))).collect();
     };
-    let sequences: BTreeSet<_> = own.iter().map(|&(_, sequence)| sequence).collect();
-    let pairs = sequences.iter().flat_map(|&s| batches.iter().map(move |&b| (b, s)));
-    pairs.collect::<BTreeSet<_>>().into_iter().collect()
+    let mut asked: Vec<(Binding, Option<PathBuf>)> = Vec::new();
+    for own in own {
+        for &batch in batches {
+            let wanted = own.clone().with(BATCH, batch);
+            if asked.iter().all(|(other, _)| *other != wanted) {
+                asked.push((wanted, None));
+            }
+        }
+    }
+    asked
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::Golden;
+    use std::collections::BTreeSet;
 
     #[test]
     fn names_begin_with_their_family_and_no_shape_is_given_twice() {
         for model in &MODELS {
-            assert_eq!(model.family(), "bert");
+            if let Ok(checkpoint) = model.open() {
+                assert_eq!(model.family(), checkpoint.family().name());
+            }
+            let goldens = model.goldens.iter().map(|&(_, shape)| shape);
             for own in [model.shapes, model.software_shapes] {
-                let all: BTreeSet<_> = own.iter().chain([&model.golden_shape]).collect();
-                assert_eq!(all.len(), own.len() + 1, "{}", model.name);
+                let all: Vec<_> = own.iter().copied().chain(goldens.clone()).collect();
+                let distinct: BTreeSet<_> = all.iter().collect();
+                assert_eq!(all.len(), distinct.len(), "{}", model.name);
+                // What the catalogue writes is what ids show.
+                assert!(all.iter().all(|shape| binding(shape).to_string() == **shape));
+            }
+        }
+    }
+
+    #[test]
+    fn goldens_have_the_shapes_that_the_catalogue_says() {
+        for model in &MODELS {
+            let Ok(checkpoint) = model.open() else { continue };
+            for (path, expected) in model.goldens() {
+                let golden = Golden::open(&path).unwrap();
+                let (found, _) = golden.inputs(checkpoint.family()).unwrap();
+                assert_eq!(found, expected, "{}", path.display());
             }
         }
     }
@@ -128,9 +157,12 @@ mod tests {
         let model = find("bert-minilm").unwrap();
         let cpu =
             Finding { mark: Some(Mark::Real), ..Finding::absent(TARGETS[0].endpoint.clone(), "") };
-        let shapes = |batches| shapes(model, &cpu, batches);
-        assert_eq!(shapes(None), [(2, 11), (1, 16), (1, 128), (8, 128)]);
-        assert_eq!(shapes(Some(&[2, 4][..])), [(2, 16), (2, 128), (4, 16), (4, 128)]);
+        let shapes = |batches| {
+            let shapes = shapes(model, &cpu, batches).into_iter();
+            shapes.map(|(binding, _)| binding.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(shapes(None), ["b2-s11", "b1-s16", "b1-s128", "b8-s128"]);
+        assert_eq!(shapes(Some(&[2, 4][..])), ["b2-s16", "b4-s16", "b2-s128", "b4-s128"]);
     }
 
     #[test]

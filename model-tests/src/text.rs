@@ -4,9 +4,10 @@
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::execution;
+use crate::families::{Given, complete};
 use crate::targets::Target;
 use proofmark::record::DeviceFacts;
-use proofmark_kernels::{Binding, Precision, Tensor};
+use proofmark_kernels::{Binding, Precision};
 use std::path::Path;
 use tokenizers::{Encoding, PaddingParams, PostProcessor, Tokenizer, TruncationParams};
 
@@ -66,29 +67,28 @@ impl Tokens {
         numbered.filter(|(e, _)| !e.get_overflowing().is_empty()).map(|(_, n)| n).collect()
     }
 
-    /// The inputs of the model, in the order of its arguments.
-    fn inputs(&self, checkpoint: &Checkpoint, binding: &Binding) -> Result<Vec<Tensor>, Error> {
-        let arguments = checkpoint.family().arguments();
-        let tensors = arguments.iter().map(|argument| {
-            let fail = |detail: String| Error::Input { name: argument.name.into(), detail };
+    /// The arguments of the model that a text gives.
+    fn inputs(&self, checkpoint: &Checkpoint, binding: &Binding) -> Result<Given, Error> {
+        let arguments = checkpoint.family().architecture().arguments();
+        let mut given = Given::new();
+        for argument in &arguments {
+            let fail = |detail: String| Error::Input { name: argument.name.to_string(), detail };
             let of = argument.tensor_type(binding)?;
-            let values: Vec<u32> = match argument.name {
+            let values: Vec<f64> = match &*argument.name {
                 "input_ids" => self.flat(Encoding::get_ids),
                 "attention_mask" => self.flat(Encoding::get_attention_mask),
                 "token_type_ids" => self.flat(Encoding::get_type_ids),
                 _ => return Err(fail("a text does not give it".into())),
             };
-            let values = values.into_iter().map(|v| {
-                let taken = argument.values.take(f64::from(v));
-                taken.map_err(|detail| fail(format!("a value of the tokenizer {detail}")))
-            });
-            Ok(Tensor::i32(of.shape, values.collect::<Result<_, _>>()?))
-        });
-        tensors.collect()
+            let tensor = argument.values.tensor(&of.shape, &values);
+            let tensor = tensor.map_err(|e| fail(format!("what the tokenizer gives: {e}")))?;
+            given.insert(argument.name.to_string(), tensor);
+        }
+        complete(&arguments, binding, given)
     }
 
-    fn flat(&self, of: fn(&Encoding) -> &[u32]) -> Vec<u32> {
-        self.encodings.iter().flat_map(|encoding| of(encoding).iter().copied()).collect()
+    fn flat(&self, of: fn(&Encoding) -> &[u32]) -> Vec<f64> {
+        self.encodings.iter().flat_map(of).map(|&v| f64::from(v)).collect()
     }
 }
 
@@ -111,7 +111,8 @@ pub fn embed(
     check_pooling(checkpoint.folder())?;
     let binding = Binding::batch_sequence(tokens.encodings.len(), tokens.width());
     let graph = checkpoint.graph(&binding)?;
-    let inputs = tokens.inputs(checkpoint, &binding)?;
+    let given = tokens.inputs(checkpoint, &binding)?;
+    let inputs = checkpoint.tensors(&graph, &binding, &given)?;
     let run = execution::run(target, precision, checkpoint, &graph, &inputs)?;
     let hidden = run.outputs.iter().find(|(name, _)| name == "last_hidden_state");
     let Some((_, hidden)) = hidden else {
@@ -143,7 +144,7 @@ pub fn similarities(embeddings: &[Vec<f64>]) -> Vec<Vec<f64>> {
 
 /// Tokens that a text may have: what sentence-transformers' own file says, within what the model has positions for.
 fn max_tokens(checkpoint: &Checkpoint) -> Result<usize, Error> {
-    let positions = checkpoint.family().max_sequence();
+    let positions = checkpoint.family().architecture().max_sequence();
     let path = checkpoint.folder().join("sentence_bert_config.json");
     let Some(value) = optional_json(&path)? else { return Ok(positions) };
     let said = value["max_seq_length"].as_u64().and_then(|n| usize::try_from(n).ok());

@@ -67,9 +67,23 @@ impl Function {
         builder: &mut Builder,
         x: Value,
         weight: Value,
-        bias: Value,
+        bias: Option<Value>,
     ) -> Result<Value, Error> {
-        let x = builder.linear(x, weight, Some(bias), self.fused)?;
+        let x = builder.linear(x, weight, bias, self.fused)?;
+        self.finish(builder, x)
+    }
+
+    /// The function of `x`, where no product comes before it.
+    pub(super) fn apply(self, builder: &mut Builder, x: Value) -> Result<Value, Error> {
+        let x = match self.fused {
+            Activation::Identity => x,
+            fused => builder.unary(UnaryOp::Activate(fused), x)?,
+        };
+        self.finish(builder, x)
+    }
+
+    /// The function of `x`, to which the fused part is applied already.
+    fn finish(self, builder: &mut Builder, x: Value) -> Result<Value, Error> {
         let done = match self.tail {
             None => x,
             Some(Tail::Sigmoid) => builder.unary(UnaryOp::Sigmoid, x)?,
@@ -104,7 +118,7 @@ mod tests {
         let input = builder.input("x", Kind::Float, &[x.len().into(), 1.into()]).unwrap();
         let weight = builder.weight("weight", &[1, 1]).unwrap();
         let bias = builder.weight("bias", &[1]).unwrap();
-        let output = function.linear(&mut builder, input, weight, bias).unwrap();
+        let output = function.linear(&mut builder, input, weight, Some(bias)).unwrap();
         builder.output("y", output).unwrap();
         let graph = builder.finish().unwrap();
         let inputs = [Tensor::f32([x.len(), 1], x.to_vec())];

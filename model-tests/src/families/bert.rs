@@ -2,24 +2,23 @@
 //! the pooler if the checkpoint has one. Heads of `BertFor…` classes are not run.
 
 use super::activations::{ACTIVATIONS, Function};
-use super::{Argument, Values};
+use super::net::{Heads, Net};
+use super::{Architecture, Argument, Values, expect_class};
 use crate::config::Config;
 use crate::error::Error;
-use proofmark_kernels::{
-    Activation, BATCH, Binding, Builder, Graph, Kind, SEQUENCE, TensorType, Value, Weights,
-};
+use proofmark_kernels::{Activation, BATCH, Binding, Graph, Kind, SEQUENCE, Value, Weights};
 use serde_json::json;
 
 /// The sizes of one BERT.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bert {
+pub(super) struct Bert {
     vocabulary: usize,
     hidden: usize,
     layers: usize,
     heads: usize,
     intermediate: usize,
     activation: Function,
-    pub(super) max_positions: usize,
+    max_positions: usize,
     token_types: usize,
     epsilon: f32,
 }
@@ -87,11 +86,7 @@ const IDLE: [&str; 42] = [
 impl Bert {
     /// Reads the sizes, and refuses what would make another model of it.
     pub(super) fn read(config: &mut Config, architectures: &[String]) -> Result<Self, Error> {
-        if let Some(other) = architectures.iter().find(|a| !ARCHITECTURES.contains(&a.as_str())) {
-            let known = ARCHITECTURES.join(", ");
-            let detail = format!("names \"{other}\", an unknown architecture: known are {known}");
-            return Err(config.fault("architectures", detail));
-        }
+        expect_class(config, architectures, &ARCHITECTURES)?;
         config.held("position_embedding_type", &[json!("absolute")])?;
         for key in ["is_decoder", "add_cross_attention", "is_encoder_decoder"] {
             config.held(key, &[json!(false)])?;
@@ -120,11 +115,52 @@ impl Bert {
         Ok(bert)
     }
 
+    fn embed(
+        &self,
+        net: &mut Net<'_>,
+        ids: Value,
+        types: Value,
+        sequence: usize,
+    ) -> Result<Value, Error> {
+        let words =
+            net.embedding("embeddings.word_embeddings", [self.vocabulary, self.hidden], ids)?;
+        let types = net.embedding(
+            "embeddings.token_type_embeddings",
+            [self.token_types, self.hidden],
+            types,
+        )?;
+        let positions = net
+            .weight("embeddings.position_embeddings.weight", &[self.max_positions, self.hidden])?;
+        let positions = net.builder.slice(positions, 0, 0, sequence)?;
+        let sum = net.builder.add(words, types)?;
+        let sum = net.builder.add(sum, positions)?;
+        net.layer_norm("embeddings.LayerNorm", sum, self.epsilon)
+    }
+
+    fn layer(&self, net: &mut Net<'_>, name: &str, x: Value, mask: Value) -> Result<Value, Error> {
+        let part = |part: &str| format!("{name}.{part}");
+        let mut project =
+            |which: &str| net.dense(&part(&format!("attention.self.{which}")), x, self.hidden);
+        let projected = [project("query")?, project("key")?, project("value")?];
+        let heads = Heads::new(self.heads, self.hidden / self.heads);
+        let attended = net.attention(heads, projected, Some(mask), None)?;
+        let attended = net.dense(&part("attention.output.dense"), attended, self.hidden)?;
+        let sum = net.builder.add(attended, x)?;
+        let x = net.layer_norm(&part("attention.output.LayerNorm"), sum, self.epsilon)?;
+        let wide = part("intermediate.dense");
+        let wide = net.linear(&wide, x, self.intermediate, true, self.activation)?;
+        let narrow = net.dense(&part("output.dense"), wide, self.hidden)?;
+        let sum = net.builder.add(narrow, x)?;
+        net.layer_norm(&part("output.LayerNorm"), sum, self.epsilon)
+    }
+}
+
+impl Architecture for Bert {
     /// `input_ids`, `attention_mask`, `token_type_ids`, all `[b, s]`.
-    pub(super) fn arguments(&self) -> Vec<Argument> {
+    fn arguments(&self) -> Vec<Argument> {
         let ids = |below, default| Values::Ids { below, default };
         let argument =
-            |name, values| Argument { name, sizes: vec![BATCH.into(), SEQUENCE.into()], values };
+            |name, values| Argument::new(name, vec![BATCH.into(), SEQUENCE.into()], values);
         vec![
             argument("input_ids", ids(self.vocabulary, None)),
             argument("attention_mask", Values::Mask),
@@ -133,7 +169,7 @@ impl Bert {
     }
 
     /// Outputs `last_hidden_state` `[b, s, hidden]` and, with a pooler, `pooler_output` `[b, hidden]`.
-    pub(super) fn graph(&self, weights: &Weights, binding: &Binding) -> Result<Graph, Error> {
+    fn graph(&self, weights: &Weights, binding: &Binding) -> Result<Graph, Error> {
         let (batch, sequence) = (binding.get(&BATCH)?, binding.get(&SEQUENCE)?);
         if sequence > self.max_positions {
             let detail = format!(
@@ -142,137 +178,45 @@ impl Bert {
             );
             return Err(Error::Input { name: "input_ids".into(), detail });
         }
-        let mut builder = Builder::new(binding.clone());
-        let mut inputs = Vec::new();
-        for argument in self.arguments() {
-            inputs.push(builder.input(argument.name, Kind::Index, &argument.sizes)?);
+        let mut net = Net::new(binding, weights);
+        // Checkpoints of `BertFor…` classes hold the encoder below `bert.`.
+        if !net.has("embeddings.word_embeddings.weight")
+            && net.has("bert.embeddings.word_embeddings.weight")
+        {
+            net.rename("", "bert.");
         }
-        let mut net = Net::new(builder, weights);
-        let mut x = self.embed(&mut net, inputs[0], inputs[2], sequence)?;
+        let mut input = |name: &str| net.input(name, Kind::Index, &[batch, sequence]);
+        let (ids, mask, types) =
+            (input("input_ids")?, input("attention_mask")?, input("token_type_ids")?);
+        let mut x = self.embed(&mut net, ids, types, sequence)?;
         for layer in 0..self.layers {
-            x = self.layer(&mut net, &format!("encoder.layer.{layer}"), x, inputs[1])?;
+            x = self.layer(&mut net, &format!("encoder.layer.{layer}"), x, mask)?;
         }
         net.builder.output("last_hidden_state", x)?;
         if net.has("pooler.dense.weight") {
             let first = net.builder.slice(x, 1, 0, 1)?;
             let first = net.builder.reshape(first, &[batch, self.hidden])?;
-            let pooled = net.dense("pooler.dense", first, self.hidden, Activation::Tanh)?;
+            let pooled = net.linear("pooler.dense", first, self.hidden, true, Activation::Tanh)?;
             net.builder.output("pooler_output", pooled)?;
         }
-        Ok(net.builder.finish()?)
+        net.finish()
     }
 
-    fn embed(
-        &self,
-        net: &mut Net<'_>,
-        ids: Value,
-        types: Value,
-        sequence: usize,
-    ) -> Result<Value, Error> {
-        let words = net.table("embeddings.word_embeddings", self.vocabulary, self.hidden)?;
-        let types_table =
-            net.table("embeddings.token_type_embeddings", self.token_types, self.hidden)?;
-        let positions =
-            net.table("embeddings.position_embeddings", self.max_positions, self.hidden)?;
-        let words = net.builder.gather(words, ids)?;
-        let types = net.builder.gather(types_table, types)?;
-        let positions = net.builder.slice(positions, 0, 0, sequence)?;
-        let sum = net.builder.add(words, types)?;
-        let sum = net.builder.add(sum, positions)?;
-        net.norm("embeddings.LayerNorm", sum, self)
+    fn positions(&self) -> &'static [&'static str] {
+        &["position_ids"]
     }
 
-    fn layer(&self, net: &mut Net<'_>, name: &str, x: Value, mask: Value) -> Result<Value, Error> {
-        let part = |part: &str| format!("{name}.{part}");
-        let mut project = |which: &str| {
-            let name = part(&format!("attention.self.{which}"));
-            net.dense(&name, x, self.hidden, Activation::Identity)
-        };
-        let (query, key, value) = (project("query")?, project("key")?, project("value")?);
-        let attended = net.attention(self, [query, key, value, mask])?;
-        let attended = net.dense(
-            &part("attention.output.dense"),
-            attended,
-            self.hidden,
-            Activation::Identity,
-        )?;
-        let sum = net.builder.add(attended, x)?;
-        let x = net.norm(&part("attention.output.LayerNorm"), sum, self)?;
-        let wide = net.dense(&part("intermediate.dense"), x, self.intermediate, self.activation)?;
-        let narrow = net.dense(&part("output.dense"), wide, self.hidden, Activation::Identity)?;
-        let sum = net.builder.add(narrow, x)?;
-        net.norm(&part("output.LayerNorm"), sum, self)
-    }
-}
-
-/// A graph in the making, with the names as this checkpoint writes them.
-struct Net<'a> {
-    builder: Builder,
-    weights: &'a Weights,
-    /// `bert.` in checkpoints of `BertFor…` classes.
-    prefix: &'static str,
-}
-
-impl<'a> Net<'a> {
-    fn new(builder: Builder, weights: &'a Weights) -> Self {
-        let bare = weights.contains("embeddings.word_embeddings.weight");
-        let prefixed = weights.contains("bert.embeddings.word_embeddings.weight");
-        let prefix = if prefixed && !bare { "bert." } else { "" };
-        Self { builder, weights, prefix }
+    fn unsupported_outputs(&self) -> &'static str {
+        "heads of BertFor… classes are not run; last_hidden_state is possible, and pooler_output where the \
+         checkpoint has a pooler"
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.weights.contains(&format!("{}{name}", self.prefix))
+    fn example(&self) -> Binding {
+        Binding::batch_sequence(1, self.max_positions.min(8))
     }
 
-    fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value, Error> {
-        let name = format!("{}{name}", self.prefix);
-        // Sizes of a configuration are anything: none goes into the graph before a header holds it.
-        self.weights.check(&name, &TensorType::float(shape))?;
-        Ok(self.builder.weight(&name, shape)?)
-    }
-
-    fn table(&mut self, name: &str, rows: usize, width: usize) -> Result<Value, Error> {
-        self.weight(&format!("{name}.weight"), &[rows, width])
-    }
-
-    fn dense(
-        &mut self,
-        name: &str,
-        x: Value,
-        width: usize,
-        activation: impl Into<Function>,
-    ) -> Result<Value, Error> {
-        let inner = self.builder.type_of(x).shape.last().copied().unwrap_or_default();
-        let weight = self.weight(&format!("{name}.weight"), &[width, inner])?;
-        let bias = self.weight(&format!("{name}.bias"), &[width])?;
-        activation.into().linear(&mut self.builder, x, weight, bias)
-    }
-
-    fn attention(&mut self, bert: &Bert, operands: [Value; 4]) -> Result<Value, Error> {
-        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
-        let scale = 1.0 / ((bert.hidden / bert.heads) as f32).sqrt();
-        let op = proofmark_kernels::Op::Attention {
-            heads: bert.heads,
-            kv_heads: bert.heads,
-            scale,
-            causal: false,
-            mask: true,
-            bias: false,
-        };
-        Ok(self.builder.push(op, &operands)?)
-    }
-
-    /// Checkpoints converted from TensorFlow call the scale `gamma` and the shift `beta`. Each is renamed by itself,
-    /// as transformers does.
-    fn norm(&mut self, name: &str, x: Value, bert: &Bert) -> Result<Value, Error> {
-        let mut part = |old: &str, new: &str| {
-            let old = format!("{name}.{old}");
-            let name = if self.has(&old) { old } else { format!("{name}.{new}") };
-            self.weight(&name, &[bert.hidden])
-        };
-        let (scale, shift) = (part("gamma", "weight")?, part("beta", "bias")?);
-        Ok(self.builder.layer_norm(x, scale, shift, bert.epsilon)?)
+    fn max_sequence(&self) -> usize {
+        self.max_positions
     }
 }
 
@@ -292,8 +236,9 @@ mod tests {
     fn hidden_state(copy: &Copy) -> Result<Vec<f64>, Error> {
         let checkpoint = Checkpoint::open(copy.folder())?;
         let golden = Golden::open(&copy.path("golden.safetensors"))?;
-        let (binding, inputs) = golden.inputs(checkpoint.family())?;
+        let (binding, given) = golden.inputs(checkpoint.family())?;
         let graph = checkpoint.graph(&binding)?;
+        let inputs = checkpoint.tensors(&graph, &binding, &given)?;
         Ok(evaluate(&graph, checkpoint.weights(), &inputs)?.remove(0).data)
     }
 

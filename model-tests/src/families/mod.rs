@@ -1,37 +1,102 @@
-//! The families of models: one file each, one variant each. Which one a folder holds is read from its `config.json`.
+//! The families of models: one file each. Which one a folder holds is read from its `config.json`.
 //!
-//! A family says which arguments its forward function takes and builds the graph; nothing else knows it. A new one
-//! is a file here, an entry of `READERS`, and a variant of [`Family`], whose matches the compiler then asks for.
+//! A family says which arguments its forward function takes, builds the graph for their sizes, and derives what the
+//! graph takes beside them; nothing else knows it. A new one is a file here and an entry of [`READERS`].
 
 mod activations;
+mod argument;
 mod bert;
+mod net;
 
-pub use bert::Bert;
+pub use argument::{Argument, Given, Values, bind, complete};
 
 use crate::config::Config;
 use crate::error::Error;
-use proofmark_kernels::{Binding, Graph, Kind, Size, TensorType, Weights};
+use proofmark_kernels::{Binding, Graph, Symbol, Weights};
+use std::fmt::Debug;
 
-/// A model of a family with its sizes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Family {
-    /// Encoders with absolute positions (Devlin et al. 2019).
-    Bert(Bert),
+/// Tokens that a decoder is given, beside the tokens of its encoder.
+pub const TARGET: Symbol = Symbol::new("t");
+/// Tokens whose keys and values a decoder has already. With 0 of them it keeps those of this call for the next one;
+/// where the symbol is not bound it keeps none.
+pub const PAST: Symbol = Symbol::new("p");
+/// Pictures, where their number is not that of the texts.
+pub const IMAGES: Symbol = Symbol::new("i");
+/// Tiles of each picture.
+pub const TILES: Symbol = Symbol::new("n");
+/// Frames of a video, or of a sound.
+pub const FRAMES: Symbol = Symbol::new("f");
+/// Rows of a picture.
+pub const HEIGHT: Symbol = Symbol::new("h");
+/// Columns of a picture.
+pub const WIDTH: Symbol = Symbol::new("w");
+
+/// A model of some family with its sizes.
+pub trait Architecture: Debug + Send + Sync {
+    /// The arguments of its forward function, in the order in which they bind sizes.
+    fn arguments(&self) -> Vec<Argument>;
+
+    /// The graph for one binding; `weights` tells which names and which optional parts the checkpoint has.
+    ///
+    /// Its inputs are arguments, or what [`Architecture::derive`] gives, by name.
+    fn graph(&self, weights: &Weights, binding: &Binding) -> Result<Graph, Error>;
+
+    /// What the graph takes beside the arguments, computed from them: rows to gather, angles, pooled positions.
+    /// Values that contradict each other are an error here, before anything runs.
+    fn derive(&self, _binding: &Binding, _given: &Given) -> Result<Given, Error> {
+        Ok(Given::new())
+    }
+
+    /// Makes arguments that were made up legal, where their values depend on each other.
+    fn reconcile(&self, _binding: &Binding, _given: &mut Given) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Arguments that count the positions of a row from 0, as the graph does by itself.
+    ///
+    /// They may be given, and then must hold just that.
+    fn positions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Why an output that the graph does not have cannot be had.
+    fn unsupported_outputs(&self) -> &'static str;
+
+    /// A small call that it can take, to count and to show it.
+    fn example(&self) -> Binding;
+
+    /// The longest text that it can take, in tokens.
+    fn max_sequence(&self) -> usize {
+        usize::MAX
+    }
 }
+
+/// A model with the name of its family.
+#[derive(Debug)]
+pub struct Family {
+    name: &'static str,
+    architecture: Box<dyn Architecture>,
+}
+
+/// Reads the sizes of a model, whose classes are the second argument.
+type Read = fn(&mut Config, &[String]) -> Result<Box<dyn Architecture>, Error>;
 
 /// How a configuration names a family, and who reads it.
 struct Reader {
+    /// The family's name, with which the names of its models begin.
+    name: &'static str,
     /// The `model_type` that Hugging Face gives it.
     model_type: &'static str,
     /// The beginning of its architectures' names.
     architecture: &'static str,
-    read: fn(&mut Config, &[String]) -> Result<Family, Error>,
+    read: Read,
 }
 
 const READERS: [Reader; 1] = [Reader {
+    name: "bert",
     model_type: "bert",
     architecture: "Bert",
-    read: |config, architectures| Bert::read(config, architectures).map(Family::Bert),
+    read: |config, architectures| Ok(Box::new(bert::Bert::read(config, architectures)?)),
 }];
 
 impl Family {
@@ -64,152 +129,29 @@ impl Family {
                 Err(config.fault("model_type", format!("is missing: known are {known}")))
             }
         }?;
-        (reader.read)(config, &architectures)
+        let architecture = (reader.read)(config, &architectures)?;
+        Ok(Self { name: reader.name, architecture })
     }
 
     /// The family's name, with which the names of its models begin.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Bert(_) => "bert",
-        }
+        self.name
     }
 
-    /// The arguments of its forward function.
-    pub fn arguments(&self) -> Vec<Argument> {
-        match self {
-            Self::Bert(bert) => bert.arguments(),
-        }
-    }
-
-    /// Arguments of the forward function that count the positions of a row from 0, as the graph does by itself.
-    ///
-    /// They may be given, and then must hold just that.
-    pub const fn positions(&self) -> &'static [&'static str] {
-        match self {
-            Self::Bert(_) => &["position_ids"],
-        }
-    }
-
-    /// Why an output that the graph does not have cannot be had.
-    pub const fn unsupported_outputs(&self) -> &'static str {
-        match self {
-            Self::Bert(_) => {
-                "heads of BertFor… classes are not run; last_hidden_state is possible, and \
-                 pooler_output where the checkpoint has a pooler"
-            }
-        }
-    }
-
-    /// The graph for one binding; `weights` tells which names and which optional parts the checkpoint has.
-    pub fn graph(&self, weights: &Weights, binding: &Binding) -> Result<Graph, Error> {
-        match self {
-            Self::Bert(bert) => bert.graph(weights, binding),
-        }
-    }
-
-    /// The longest sequence that it can take.
-    pub const fn max_sequence(&self) -> usize {
-        match self {
-            Self::Bert(bert) => bert.max_positions,
-        }
+    /// What it computes.
+    pub fn architecture(&self) -> &dyn Architecture {
+        &*self.architecture
     }
 }
 
-/// One argument of a forward function.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Argument {
-    /// Its name, as the model class has it.
-    pub name: &'static str,
-    /// Its sizes; symbols are bound by what is given.
-    pub sizes: Vec<Size>,
-    /// What its values are.
-    pub values: Values,
-}
-
-/// What the values of an argument are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Values {
-    /// Whole numbers in `0..below`; filled with `default` when the argument is not given, if it has one.
-    Ids {
-        /// One more than the largest.
-        below: usize,
-        /// What the model class fills in.
-        default: Option<i32>,
-    },
-    /// 1 where a position is seen and 0 where it is hidden; all seen when the argument is not given.
-    Mask,
-}
-
-impl Values {
-    /// The value that fills an argument that is not given.
-    pub const fn default(self) -> Option<i32> {
-        match self {
-            Self::Ids { default, .. } => default,
-            Self::Mask => Some(1),
+/// Refuses a configuration whose class is not one of these.
+fn expect_class(config: &Config, architectures: &[String], possible: &[&str]) -> Result<(), Error> {
+    match architectures.iter().find(|a| !possible.contains(&a.as_str())) {
+        None => Ok(()),
+        Some(other) => {
+            let known = possible.join(", ");
+            let detail = format!("names \"{other}\", an unknown architecture: known are {known}");
+            Err(config.fault("architectures", detail))
         }
     }
-}
-
-impl Values {
-    /// A number as the model class takes it: every number but 0 shows a position, an id is a row of its table.
-    pub fn take(self, v: f64) -> Result<i32, String> {
-        match self {
-            Self::Mask if v.is_nan() => Err("is not a number".into()),
-            Self::Mask => Ok(i32::from(v != 0.0)),
-            Self::Ids { below, .. } => {
-                #[expect(clippy::cast_precision_loss, reason = "tables have fewer than 2^53 rows")]
-                if v.fract() != 0.0 || v < 0.0 || v >= below as f64 {
-                    return Err(format!("is {v}: whole numbers in 0..{below} are possible"));
-                }
-                #[expect(clippy::cast_possible_truncation, reason = "checked above")]
-                Ok(v as i32)
-            }
-        }
-    }
-}
-
-impl Argument {
-    /// Its type for one binding.
-    pub fn tensor_type(&self, binding: &Binding) -> Result<TensorType, Error> {
-        let size = |size: &Size| match size {
-            Size::Symbol(symbol) => binding.get(symbol),
-            Size::Fixed(n) => Ok(*n),
-        };
-        let shape = self.sizes.iter().map(size).collect::<Result<_, _>>()?;
-        Ok(TensorType { shape, kind: Kind::Index })
-    }
-}
-
-/// The binding that the shapes of what is given have in common.
-pub fn bind<'a>(
-    arguments: &[Argument],
-    shape_of: impl Fn(&str) -> Option<&'a [usize]>,
-) -> Result<Binding, Error> {
-    let mut binding = Binding::default();
-    for argument in arguments {
-        let Some(shape) = shape_of(argument.name) else { continue };
-        let fail = |detail: String| Err(Error::Input { name: argument.name.into(), detail });
-        if shape.len() != argument.sizes.len() {
-            let axes = argument.sizes.len();
-            return fail(format!("its shape is {shape:?}, {axes} axes are needed"));
-        }
-        if shape.contains(&0) {
-            return fail(format!("its shape is {shape:?}: nothing is in it"));
-        }
-        for (size, &found) in argument.sizes.iter().zip(shape) {
-            let expected = match size {
-                Size::Fixed(n) => Some(*n),
-                Size::Symbol(symbol) => binding.get(symbol).ok(),
-            };
-            if expected.is_some_and(|expected| expected != found) {
-                return fail(format!(
-                    "its shape is {shape:?}, which does not fit the inputs before it ({binding})"
-                ));
-            }
-            if let Size::Symbol(symbol) = size {
-                binding = binding.with(symbol.clone(), found);
-            }
-        }
-    }
-    Ok(binding)
 }

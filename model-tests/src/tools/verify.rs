@@ -42,8 +42,9 @@ pub(super) fn check(
     target: &Target,
     precision: Precision,
 ) -> Result<Vec<table::Row>, Error> {
-    let (binding, inputs) = golden.inputs(checkpoint.family())?;
+    let (binding, given) = golden.inputs(checkpoint.family())?;
     let graph = checkpoint.graph(&binding)?;
+    let inputs = checkpoint.tensors(&graph, &binding, &given)?;
     let names: Vec<_> = graph.outputs().iter().map(|(name, _)| name.as_str()).collect();
     golden.check_outputs(checkpoint.family(), &names)?;
     let run = execute(target, precision, checkpoint, &graph, &inputs)?;
@@ -179,8 +180,9 @@ mod tests {
         let outputs = |copy: &Copy| {
             let checkpoint = Checkpoint::open(copy.folder()).unwrap();
             let golden = Golden::open(&copy.path("golden.safetensors")).unwrap();
-            let (binding, inputs) = golden.inputs(checkpoint.family()).unwrap();
+            let (binding, given) = golden.inputs(checkpoint.family()).unwrap();
             let graph = checkpoint.graph(&binding).unwrap();
+            let inputs = checkpoint.tensors(&graph, &binding, &given).unwrap();
             let cpu = target("cpu").unwrap();
             execute(cpu, Precision::F32, &checkpoint, &graph, &inputs).unwrap().outputs
         };
@@ -317,8 +319,9 @@ mod tests {
         for (copy, kept) in [encoded(Dtype::F16, of_f16), encoded(Dtype::BF16, of_bf16)] {
             let checkpoint = Checkpoint::open(copy.folder()).unwrap();
             let golden = Golden::open(&copy.path("golden.safetensors")).unwrap();
-            let (binding, inputs) = golden.inputs(checkpoint.family()).unwrap();
+            let (binding, given) = golden.inputs(checkpoint.family()).unwrap();
             let graph = checkpoint.graph(&binding).unwrap();
+            let inputs = checkpoint.tensors(&graph, &binding, &given).unwrap();
             let cpu = target("cpu").unwrap();
             let run = execute(cpu, Precision::F32, &checkpoint, &graph, &inputs).unwrap();
             let expected = evaluate(&graph, &kept, &inputs).unwrap().remove(0);
