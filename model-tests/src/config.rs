@@ -167,6 +167,20 @@ impl Config {
         })
     }
 
+    /// How many labels a classifier tells apart: those of `id2label`, else `num_labels`, else two.
+    pub fn labels(&mut self) -> Result<usize, Error> {
+        match self.optional("id2label") {
+            Some(Value::Object(labels)) if !labels.is_empty() => {
+                self.idle(&["num_labels"]);
+                Ok(labels.len())
+            }
+            Some(other) => {
+                Err(self.fault("id2label", format!("is {other}: labels by number are needed")))
+            }
+            None => self.size_or("num_labels", 2),
+        }
+    }
+
     /// A text, if the key is there and not null.
     pub fn text(&mut self, key: &str) -> Result<Option<String>, Error> {
         match self.optional(key) {

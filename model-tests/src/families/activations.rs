@@ -82,8 +82,13 @@ impl Function {
         self.finish(builder, x)
     }
 
+    /// The part that a product or a convolution applies by itself.
+    pub(super) const fn fused(self) -> Activation {
+        self.fused
+    }
+
     /// The function of `x`, to which the fused part is applied already.
-    fn finish(self, builder: &mut Builder, x: Value) -> Result<Value, Error> {
+    pub(super) fn finish(self, builder: &mut Builder, x: Value) -> Result<Value, Error> {
         let done = match self.tail {
             None => x,
             Some(Tail::Sigmoid) => builder.unary(UnaryOp::Sigmoid, x)?,

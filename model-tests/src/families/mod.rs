@@ -6,7 +6,9 @@
 mod activations;
 mod argument;
 mod bert;
+mod detr;
 mod net;
+mod resnet;
 
 pub use argument::{Argument, Given, Values, bind, complete};
 
@@ -92,12 +94,22 @@ struct Reader {
     read: Read,
 }
 
-const READERS: [Reader; 1] = [Reader {
-    name: "bert",
-    model_type: "bert",
-    architecture: "Bert",
-    read: |config, architectures| Ok(Box::new(bert::Bert::read(config, architectures)?)),
-}];
+/// The entry of a family.
+macro_rules! reader {
+    ($name:literal, $model_type:literal, $architecture:literal, $read:path) => {
+        Reader {
+            name: $name,
+            model_type: $model_type,
+            architecture: $architecture,
+            read: |config, architectures| Ok(Box::new($read(config, architectures)?)),
+        }
+    };
+}
+
+const READERS: [Reader; 2] = [
+    reader!("bert", "bert", "Bert", bert::Bert::read),
+    reader!("detr", "detr", "Detr", detr::Detr::read),
+];
 
 impl Family {
     /// The model that a configuration describes.

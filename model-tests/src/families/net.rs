@@ -42,11 +42,18 @@ pub(super) struct Net<'a> {
     weights: &'a Weights,
     /// Beginnings of names: today's, and those of this checkpoint. The first that fits is taken.
     renamed: Vec<(String, String)>,
+    /// Parts of names, and how some checkpoints spell them.
+    respelled: Vec<(&'static str, &'static str)>,
 }
 
 impl<'a> Net<'a> {
     pub(super) fn new(binding: &Binding, weights: &'a Weights) -> Self {
-        Self { builder: Builder::new(binding.clone()), weights, renamed: Vec::new() }
+        Self {
+            builder: Builder::new(binding.clone()),
+            weights,
+            renamed: Vec::new(),
+            respelled: Vec::new(),
+        }
     }
 
     /// Names that begin with `today` begin with `stored` in this checkpoint.
@@ -54,12 +61,22 @@ impl<'a> Net<'a> {
         self.renamed.push((today.to_owned(), stored.to_owned()));
     }
 
+    /// A weight whose name has `part` may have `other` in its place.
+    pub(super) fn respell(&mut self, part: &'static str, other: &'static str) {
+        self.respelled.push((part, other));
+    }
+
     /// The name of this checkpoint for today's name.
     fn stored(&self, name: &str) -> String {
         let renamed = self.renamed.iter().find_map(|(today, stored)| {
             name.strip_prefix(today.as_str()).map(|rest| format!("{stored}{rest}"))
         });
-        renamed.unwrap_or_else(|| name.to_owned())
+        let name = renamed.unwrap_or_else(|| name.to_owned());
+        if self.respelled.is_empty() || self.weights.contains(&name) {
+            return name;
+        }
+        let other = self.respelled.iter().map(|(part, other)| name.replace(part, other));
+        other.into_iter().find(|other| self.weights.contains(other)).unwrap_or(name)
     }
 
     /// Whether the checkpoint has a weight of this name.
