@@ -1,6 +1,6 @@
 //! Attention: one task per batch row, head and block of queries. Scores live in the scratch of a thread only.
 
-use super::gemm::{self, Part, Strides};
+use super::gemm::{self, Part, Start, Strides};
 use super::kernel::{Context, Kernel};
 use super::level::Level;
 use super::math;
@@ -21,7 +21,7 @@ pub(super) struct Attention {
     pub(super) out: Slot,
     /// Index `[batch, keys]`; 0 hides a key.
     pub(super) mask: Option<Slot>,
-    /// `[1 or batch, 1 or heads, queries, keys]` and its first two sizes.
+    /// `[n, 1 or heads, queries, keys]` and its first two sizes; examples take the `n` in turn.
     pub(super) bias: Option<(Slot, [usize; 2])>,
     pub(super) batch: usize,
     pub(super) queries: usize,
@@ -129,7 +129,7 @@ impl Kernel for Attention {
             n,
             c,
             stride_c,
-            bias: None,
+            start: Start::Zero,
             residual: None,
             activation: Activation::Identity,
         };

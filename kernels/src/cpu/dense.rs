@@ -1,7 +1,7 @@
 //! Steps that multiply matrices: a dense layer over packed weights, a batched product, and the packing of a
 //! right operand that is only known at run time.
 
-use super::gemm::{self, Part, Partition, Strides};
+use super::gemm::{self, Part, Partition, Start, Strides};
 use super::kernel::{Context, Kernel};
 use super::level::Level;
 use super::memory::Slot;
@@ -53,7 +53,7 @@ impl Kernel for Product {
                 n,
                 c: context.memory.pointer(self.c).add(first),
                 stride_c: n,
-                bias: self.bias.map(floats),
+                start: self.bias.map_or(Start::Zero, |bias| Start::Columns(floats(bias))),
                 residual: self.residual.map(|slot| &floats(slot)[first..]),
                 activation: self.activation,
             };

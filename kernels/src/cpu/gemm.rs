@@ -11,13 +11,15 @@ use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// Vectors of columns in a panel.
-const VECTORS: usize = 2;
+pub(super) const VECTORS: usize = 2;
 /// Bytes of one panel that stay in the first-level cache while rows pass by.
 const PANEL_CACHE_BYTES: usize = 24 * 1024;
 /// Rows whose left operand stays in the second-level cache while panels pass by.
 const ROW_BLOCK: usize = 144;
 /// Operations that make a task worth handing to a thread.
 const TASK_OPERATIONS: usize = 3_000_000;
+/// Bytes of panels that do so when there are few rows: what is read, not what is computed, takes the time.
+const TASK_BYTES: usize = 256 * 1024;
 
 /// Columns of a panel.
 pub(super) const fn panel_width(level: Level) -> usize {
@@ -89,7 +91,9 @@ impl Partition {
         let tile = tile_rows_of(level);
         let row_block = m.div_ceil(blocks).next_multiple_of(tile).min(m);
         let operations = 2 * row_block * width * k;
-        let panel_group = (TASK_OPERATIONS / operations.max(1)).clamp(1, panels);
+        let bytes = width * k * size_of::<f32>();
+        let most = if m <= tile { TASK_BYTES / bytes.max(1) } else { panels };
+        let panel_group = (TASK_OPERATIONS / operations.max(1)).min(most).clamp(1, panels);
         Self {
             row_block,
             row_blocks: m.div_ceil(row_block),
@@ -132,8 +136,7 @@ pub(super) struct Part<'a> {
     /// The first of the rows of the result, `stride_c` apart.
     pub(super) c: *mut f32,
     pub(super) stride_c: usize,
-    /// Added to every row; `n` elements.
-    pub(super) bias: Option<&'a [f32]>,
+    pub(super) start: Start<'a>,
     /// Added before the activation: the same rows of a matrix like the result.
     pub(super) residual: Option<&'a [f32]>,
     pub(super) activation: Activation,
@@ -148,7 +151,11 @@ impl Part<'_> {
     pub(super) unsafe fn run(self, level: Level) {
         assert!(self.a.len() >= (self.rows - 1) * self.stride_a + self.k);
         assert!(self.packed.len() >= self.panels.end * panel_width(level) * self.k);
-        assert!(self.bias.is_none_or(|bias| bias.len() == self.n));
+        match self.start {
+            Start::Columns(bias) => assert_eq!(bias.len(), self.n),
+            Start::Rows(bias) => assert_eq!(bias.len(), self.rows),
+            Start::Zero | Start::Result => {}
+        }
         level.run(self);
     }
 }
@@ -159,7 +166,9 @@ impl WithSimd for Part<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let width = VECTORS * S::F32_LANES;
-        let depth = depth_block(self.k, width);
+        // A panel that serves one tile only needs no place in the cache.
+        let reused = self.rows > tile_rows::<S>();
+        let depth = if reused { depth_block(self.k, width) } else { self.k };
         for first in (0..self.k).step_by(depth) {
             let block = first..(first + depth).min(self.k);
             for panel in self.panels.clone() {
@@ -193,10 +202,11 @@ impl Part<'_> {
                     stride_c: self.stride_c,
                     columns: columns.len(),
                 };
-                let start = match self.bias {
+                let start = match self.start {
                     _ if block.start > 0 => Start::Result,
-                    Some(bias) => Start::Bias(&bias[columns.clone()]),
-                    None => Start::Zero,
+                    Start::Columns(bias) => Start::Columns(&bias[columns.clone()]),
+                    Start::Rows(bias) => Start::Rows(&bias[row..row + count]),
+                    other => other,
                 };
                 tile.run_rows(simd, count, start);
             }
@@ -226,7 +236,7 @@ impl Part<'_> {
 
 /// The depth that is done at once: the same for all blocks, so that none is short.
 #[inline(always)]
-fn depth_block(k: usize, width: usize) -> usize {
+pub(super) fn depth_block(k: usize, width: usize) -> usize {
     let most = PANEL_CACHE_BYTES / (width * size_of::<f32>());
     k.div_ceil(k.div_ceil(most))
 }
@@ -248,11 +258,14 @@ const fn tile_rows_of(level: Level) -> usize {
     }
 }
 
-/// What a tile begins with.
+/// What a product begins with.
 #[derive(Clone, Copy)]
-enum Start<'a> {
+pub(super) enum Start<'a> {
     Zero,
-    Bias(&'a [f32]),
+    /// One element for each column.
+    Columns(&'a [f32]),
+    /// One element for each row.
+    Rows(&'a [f32]),
     /// What earlier blocks of the depth have left in the result.
     Result,
 }
@@ -301,9 +314,14 @@ impl Tile {
         unsafe {
             match start {
                 Start::Zero => {}
-                Start::Bias(bias) => {
+                Start::Columns(bias) => {
                     let first = load(simd, bias.as_ptr(), self.columns, whole);
                     sums = [first; ROWS];
+                }
+                Start::Rows(bias) => {
+                    for (sum, &value) in sums.iter_mut().zip(bias) {
+                        *sum = [simd.splat_f32s(value); VECTORS];
+                    }
                 }
                 Start::Result => {
                     for (i, sum) in sums.iter_mut().enumerate() {

@@ -1,15 +1,19 @@
 //! From a graph and its weights to the steps of a CPU program: every op becomes kernels over planned memory.
 
 use super::attention::Attention;
+use super::constants::{Constants, Matrices};
+use super::conv::Conv;
 use super::dense::{Pack, Product};
 use super::elementwise::{Binary, Inner, Reduce, ToFloat, Unary};
-use super::gemm::{self, Partition, Strides};
+use super::gemm::Partition;
 use super::kernel::{ELEMENTS, Kernel};
 use super::level::Level;
-use super::memory::{ALIGNMENT, Floats, Place, Slot};
+use super::memory::{Floats, Slot};
 use super::movement::{Blocks, Gather, Permute};
-use super::rows::{RowOp, Rows};
+use super::pool::MaxPool;
+use super::rows::{GroupNorm, Rotary, RowOp, Rows};
 use super::schedule::{Id, Item, Schedule, Work};
+use super::windows::Geometry;
 use crate::ops::{bias_operand, broadcast_offsets};
 use crate::{Activation, BinaryOp, Error, Graph, Node, Op, Reduction, TensorType, Value, Weights};
 use std::collections::BTreeMap;
@@ -53,146 +57,23 @@ impl Schedule {
     /// The node with the matrices of the product for node `index`.
     fn product(&self, index: usize) -> usize {
         let fused = self.items.iter().find_map(|item| match item.work {
-            Work::AddTo { linear, .. } if item.node == index => Some(linear),
+            Work::Fused(fusion) if item.node == index => Some(fusion.product),
             _ => None,
         });
         fused.unwrap_or(index)
     }
 }
 
-/// The sizes of a product, and how its right operand lies in memory.
-#[derive(Clone, Debug)]
-struct Matrices {
-    m: usize,
-    n: usize,
-    k: usize,
-    pairs: Vec<(usize, usize)>,
-    /// Right operands, one after the other.
-    rights: usize,
-    strides: Strides,
+/// What a step does with its product: `activation(product + other)`.
+#[derive(Clone, Copy)]
+pub(super) struct After {
+    pub(super) other: Option<Slot>,
+    pub(super) activation: Activation,
 }
 
-impl Matrices {
-    fn of(graph: &Graph, node: &Node) -> Self {
-        let types = graph.operand_types(node);
-        let (a, b) = (&types[0].shape, &types[1].shape);
-        let k = a[a.len() - 1];
-        match node.op {
-            Op::MatMul { transpose_right } => {
-                let m = a[a.len() - 2];
-                let n = node.output.shape[node.output.shape.len() - 1];
-                let lead = &node.output.shape[..node.output.shape.len() - 2];
-                let lefts = broadcast_offsets(&a[..a.len() - 2], lead);
-                let rights = broadcast_offsets(&b[..b.len() - 2], lead);
-                let strides = if transpose_right {
-                    Strides { column: k, row: 1 }
-                } else {
-                    Strides { column: 1, row: n }
-                };
-                let count = b[..b.len() - 2].iter().product();
-                let pairs = lefts.into_iter().zip(rights).collect();
-                Self { m, n, k, pairs, rights: count, strides }
-            }
-            _ => {
-                let strides = Strides { column: k, row: 1 };
-                let (m, n) = (types[0].len() / k, b[0]);
-                Self { m, n, k, pairs: vec![(0, 0)], rights: 1, strides }
-            }
-        }
-    }
-
-    fn packed_len(&self, level: Level) -> usize {
-        self.rights * gemm::packed_len(level, self.k, self.n)
-    }
-
-    /// What tells the forms apart in which the weight of node `weight` is packed.
-    fn key(&self, weight: usize) -> PackedKey {
-        (weight, self.k, self.n, self.strides.row)
-    }
-}
-
-/// The node of a weight, then the rows and the columns that it is taken to have, and the stride of its rows: the
-/// same elements may be several matrices, by a reshape or because two ops read them differently.
-type PackedKey = (usize, usize, usize, usize);
-
-/// The weights and scalars of a graph, each in the form in which it is used.
-struct Constants {
-    plain: BTreeMap<usize, Slot>,
-    packed: BTreeMap<PackedKey, (Slot, Matrices)>,
-    len: usize,
-}
-
-impl Constants {
-    fn new(graph: &Graph, schedule: &Schedule, level: Level) -> Self {
-        let mut constants = Self { plain: BTreeMap::new(), packed: BTreeMap::new(), len: 0 };
-        let is_constant =
-            |index: usize| matches!(graph.nodes()[index].op, Op::Weight { .. } | Op::Scalar { .. });
-        for node in graph.nodes().iter().filter(|node| !matches!(node.op, Op::Reshape { .. })) {
-            for (position, operand) in node.operands.iter().enumerate() {
-                let index = schedule.home[operand.index()];
-                let product = matches!(node.op, Op::Linear { .. } | Op::MatMul { .. });
-                match &graph.nodes()[index].op {
-                    Op::Weight { .. } if product && position == 1 => {
-                        constants.add_packed(index, Matrices::of(graph, node), level);
-                    }
-                    _ if is_constant(index) => constants.add_plain(index, graph),
-                    _ => {}
-                }
-            }
-        }
-        for (_, value) in graph.outputs() {
-            let index = schedule.home[value.index()];
-            if is_constant(index) {
-                constants.add_plain(index, graph);
-            }
-        }
-        constants
-    }
-
-    fn reserve(&mut self, len: usize) -> Slot {
-        let slot = Slot { place: Place::Constants, offset: self.len, len };
-        self.len += len.next_multiple_of(ALIGNMENT);
-        slot
-    }
-
-    fn add_plain(&mut self, index: usize, graph: &Graph) {
-        if !self.plain.contains_key(&index) {
-            let slot = self.reserve(graph.nodes()[index].output.len());
-            self.plain.insert(index, slot);
-        }
-    }
-
-    fn add_packed(&mut self, index: usize, matrices: Matrices, level: Level) {
-        let key = matrices.key(index);
-        if !self.packed.contains_key(&key) {
-            let slot = self.reserve(matrices.packed_len(level));
-            self.packed.insert(key, (slot, matrices));
-        }
-    }
-
-    /// Reads every constant once and writes it in its forms.
-    fn fill(&self, graph: &Graph, weights: &Weights, level: Level) -> Result<Floats, Error> {
-        let mut floats = Floats::zeroed(self.len, "the weights")?;
-        for (index, node) in graph.nodes().iter().enumerate() {
-            let values = match &node.op {
-                Op::Weight { name } => weights.tensor(name, &node.output)?.into_f32(),
-                Op::Scalar { value } => vec![*value],
-                _ => continue,
-            };
-            if let Some(slot) = self.plain.get(&index) {
-                floats.as_mut_slice()[slot.offset..][..slot.len].copy_from_slice(&values);
-            }
-            let forms = self.packed.range((index, 0, 0, 0)..(index + 1, 0, 0, 0));
-            for (slot, matrices) in forms.map(|(_, form)| form) {
-                let (k, n) = (matrices.k, matrices.n);
-                let size = gemm::packed_len(level, k, n);
-                let to = floats.as_mut_slice()[slot.offset..][..slot.len].chunks_exact_mut(size);
-                for (from, to) in values.chunks_exact(k * n).zip(to) {
-                    gemm::pack(level, from, matrices.strides, k, n, to);
-                }
-            }
-        }
-        Ok(floats)
+impl Default for After {
+    fn default() -> Self {
+        Self { other: None, activation: Activation::Identity }
     }
 }
 
@@ -211,7 +92,7 @@ impl Lowering<'_> {
     }
 
     fn slot_of(&self, home: usize) -> Slot {
-        let constant = || self.constants.plain[&home];
+        let constant = || self.constants.plain(home);
         self.slots.get(&Id::Value(home)).copied().unwrap_or_else(constant)
     }
 
@@ -221,7 +102,7 @@ impl Lowering<'_> {
 
     fn name(&self, item: &Item) -> String {
         let node = match item.work {
-            Work::AddTo { linear, .. } => self.node(linear),
+            Work::Fused(fusion) => self.node(fusion.product),
             Work::Pack | Work::Compute | Work::Join(_) => self.node(item.node),
         };
         let weight = node.operands.iter().find_map(|&v| match &self.graph.node(v).op {
@@ -242,9 +123,11 @@ impl Lowering<'_> {
                 let product = self.schedule.product(item.node);
                 Box::new(self.pack(item.node, self.node(product)))
             }
-            Work::AddTo { linear, other } => {
-                let residual = self.slot_of(self.schedule.home[other]);
-                Box::new(self.product(item.node, self.node(linear), to, Some(residual)))
+            Work::Fused(fusion) => {
+                let product = self.node(fusion.product);
+                let other = fusion.other.map(|other| self.slot_of(self.schedule.home[other]));
+                let after = After { other, activation: fusion.activation };
+                self.multiply(item.node, product, to, after)
             }
             Work::Join(part) => Box::new(self.join(node, part, to)),
             Work::Compute => self.compute(item.node, node, to),
@@ -255,7 +138,10 @@ impl Lowering<'_> {
         let operand = |i: usize| self.slot(node.operands[i]);
         let types = self.graph.operand_types(node);
         match &node.op {
-            Op::Linear { .. } | Op::MatMul { .. } => Box::new(self.product(index, node, to, None)),
+            Op::Linear { activation, .. } | Op::Conv { activation, .. } => {
+                self.multiply(index, node, to, After { other: None, activation: *activation })
+            }
+            Op::MatMul { .. } => self.multiply(index, node, to, After::default()),
             Op::Attention { .. } => Box::new(self.attention(node, to)),
             Op::Gather => Box::new(Gather {
                 table: operand(0),
@@ -268,6 +154,32 @@ impl Lowering<'_> {
                     RowOp::LayerNorm { weight: operand(1), bias: operand(2), epsilon: *epsilon };
                 Box::new(rows(op, operand(0), to, types[0]))
             }
+            Op::RmsNorm { epsilon } => {
+                let op = RowOp::RmsNorm { weight: operand(1), epsilon: *epsilon };
+                Box::new(rows(op, operand(0), to, types[0]))
+            }
+            Op::GroupNorm { groups, epsilon } => Box::new(GroupNorm {
+                from: operand(0),
+                weight: operand(1),
+                bias: operand(2),
+                to,
+                groups: *groups,
+                channels: types[0].shape[1],
+                inner: types[0].shape[2..].iter().product(),
+                epsilon: *epsilon,
+            }),
+            Op::Rotary { heads } => Box::new(Rotary {
+                from: operand(0),
+                angles: [operand(1), operand(2)],
+                to,
+                heads: *heads,
+                width: types[0].shape[2],
+                block: ELEMENTS / types[0].shape[2],
+            }),
+            Op::MaxPool { window } => {
+                let geometry = Geometry::new(*window, &types[0].shape, &node.output.shape);
+                Box::new(MaxPool { from: operand(0), to, geometry })
+            }
             Op::Softmax => Box::new(rows(RowOp::Softmax, operand(0), to, types[0])),
             Op::Unary(op) => Box::new(Unary { op: *op, from: operand(0), to }),
             Op::Binary(op) => {
@@ -275,50 +187,51 @@ impl Lowering<'_> {
             }
             Op::Reduce { op, axis, .. } => Box::new(reduce(*op, *axis, operand(0), to, types[0])),
             Op::Transpose { order } => Box::new(permute(order, operand(0), to, types[0])),
-            Op::Slice { axis, start, .. } => {
-                let inner: usize = types[0].shape[axis + 1..].iter().product();
-                let len = node.output.shape[*axis] * inner;
-                Box::new(Blocks {
-                    from: operand(0),
-                    to,
-                    len,
-                    count: to.len / len,
-                    from_start: start * inner,
-                    from_stride: types[0].shape[*axis] * inner,
-                    to_start: 0,
-                    to_stride: len,
-                })
-            }
+            Op::Slice { .. } => Box::new(self.part(node, to)),
             Op::ToFloat => Box::new(ToFloat { from: operand(0), to }),
             Op::Concat { .. } | Op::Reshape { .. } => unreachable!("scheduled otherwise"),
             Op::Input { .. } | Op::Weight { .. } | Op::Scalar { .. } | Op::Constant { .. } => {
                 unreachable!("leaves are not scheduled")
             }
-            // NEW-OPS: refused by `supports` for now.
-            Op::Conv { .. }
-            | Op::MaxPool { .. }
-            | Op::RmsNorm { .. }
-            | Op::GroupNorm { .. }
-            | Op::Rotary { .. } => unreachable!("refused by `supports`"),
         }
     }
 
-    fn product(&self, index: usize, node: &Node, to: Slot, residual: Option<Slot>) -> Product {
+    fn multiply(&self, index: usize, node: &Node, to: Slot, after: After) -> Box<dyn Kernel> {
+        match node.op {
+            Op::Conv { .. } => Box::new(self.conv(node, to, after)),
+            _ => Box::new(self.product(index, node, to, after)),
+        }
+    }
+
+    fn product(&self, index: usize, node: &Node, to: Slot, after: After) -> Product {
         let matrices = Matrices::of(self.graph, node);
         let right = self.schedule.home[node.operands[1].index()];
-        let constant = self.constants.packed.get(&matrices.key(right));
-        let b = constant.map_or_else(|| self.slots[&Id::Packed(index)], |(slot, _)| *slot);
-        let (bias, activation) = match node.op {
-            Op::Linear { bias, activation } => {
-                (bias.then(|| self.slot(node.operands[2])), activation)
-            }
-            _ => (None, Activation::Identity),
-        };
+        let constant = self.constants.packed(right, &matrices);
+        let b = constant.unwrap_or_else(|| self.slots[&Id::Packed(index)]);
+        let bias = node.operands.get(2).map(|&bias| self.slot(bias));
+        let After { other: residual, activation } = after;
         let Matrices { m, n, k, pairs, .. } = matrices;
         let partition = Partition::new(self.level, m, n, k);
         let a = self.slot(node.operands[0]);
         let level = self.level;
         Product { a, b, c: to, m, n, k, pairs, bias, residual, activation, partition, level }
+    }
+
+    fn conv(&self, node: &Node, to: Slot, after: After) -> Conv {
+        let Op::Conv { window, groups, .. } = node.op else {
+            unreachable!("asked for windows only")
+        };
+        let types = self.graph.operand_types(node);
+        let geometry = Geometry::new(window, &types[0].shape, &node.output.shape);
+        Conv::new(
+            [self.slot(node.operands[0]), self.slot(node.operands[1])],
+            node.operands.get(2).map(|&bias| self.slot(bias)),
+            to,
+            geometry,
+            groups,
+            after,
+            self.level,
+        )
     }
 
     fn pack(&self, index: usize, node: &Node) -> Pack {
@@ -353,6 +266,23 @@ impl Lowering<'_> {
             scale,
             causal,
             level: self.level,
+        }
+    }
+
+    fn part(&self, node: &Node, to: Slot) -> Blocks {
+        let Op::Slice { axis, start, .. } = node.op else { unreachable!("asked for slices only") };
+        let shape = &self.graph.operand_types(node)[0].shape;
+        let inner: usize = shape[axis + 1..].iter().product();
+        let len = node.output.shape[axis] * inner;
+        Blocks {
+            from: self.slot(node.operands[0]),
+            to,
+            len,
+            count: to.len / len,
+            from_start: start * inner,
+            from_stride: shape[axis] * inner,
+            to_start: 0,
+            to_stride: len,
         }
     }
 

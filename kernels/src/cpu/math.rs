@@ -262,6 +262,74 @@ pub(super) fn max<S: Simd>(simd: S, row: &[f32]) -> f32 {
     rest.iter().copied().fold(simd.reduce_max_f32s(largest), f32::max)
 }
 
+/// Moves a row to mean zero and gives the reciprocal of its deviation.
+#[inline(always)]
+pub(super) fn centre<S: Simd>(simd: S, row: &[f32], epsilon: f32, out: &mut [f32]) -> f32 {
+    let n = count(row);
+    let mean = simd.splat_f32s(sum(simd, row) / n);
+    out.copy_from_slice(row);
+    map!(simd: S, out, |x| simd.sub_f32s(x, mean));
+    let variance = sum!(simd: S, out, |x| simd.mul_f32s(x, x)) / n;
+    1.0 / (variance + epsilon).sqrt()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "beyond 2^24 elements a mean is off by a roundoff")]
+fn count(row: &[f32]) -> f32 {
+    row.len() as f32
+}
+
+/// Normalisation of one row by its root mean square, then the scale.
+#[inline(always)]
+pub(super) fn rms_norm<S: Simd>(
+    simd: S,
+    row: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+    out: &mut [f32],
+) {
+    let square = sum!(simd: S, row, |x| simd.mul_f32s(x, x)) / count(row);
+    let scale = simd.splat_f32s(1.0 / (square + epsilon).sqrt());
+    out.copy_from_slice(row);
+    zip!(simd: S, out, weight, |x, w| simd.mul_f32s(simd.mul_f32s(x, scale), w));
+}
+
+/// `row · factor + shift`.
+#[inline(always)]
+pub(super) fn scale_and_shift<S: Simd>(simd: S, row: &mut [f32], factor: f32, shift: f32) {
+    let (factor, shift) = (simd.splat_f32s(factor), simd.splat_f32s(shift));
+    map!(simd: S, row, |x| simd.mul_add_e_f32s(x, factor, shift));
+}
+
+/// Rotates the halves of one head by the angles with these cosines and sines.
+#[inline(always)]
+pub(super) fn rotate<S: Simd>(
+    simd: S,
+    head: &[f32],
+    [cosines, sines]: [&[f32]; 2],
+    out: &mut [f32],
+) {
+    let (left, right) = head.split_at(cosines.len());
+    let (out_left, out_right) = out.split_at_mut(cosines.len());
+    out_left.copy_from_slice(right);
+    zip!(simd: S, out_left, sines, |b, sin| simd.neg_f32s(simd.mul_f32s(b, sin)));
+    multiply_add(simd, out_left, left, cosines);
+    out_right.copy_from_slice(left);
+    zip!(simd: S, out_right, sines, |a, sin| simd.mul_f32s(a, sin));
+    multiply_add(simd, out_right, right, cosines);
+}
+
+/// `out += a · b` for rows of one length.
+#[inline(always)]
+fn multiply_add<S: Simd>(simd: S, out: &mut [f32], a: &[f32], b: &[f32]) {
+    let (outs, out_rest) = S::as_mut_simd_f32s(out);
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
+    for (out, (a, b)) in outs.iter_mut().zip(a.iter().zip(b)) {
+        *out = simd.mul_add_e_f32s(*a, *b, *out);
+    }
+    let [a, b, sum] = [a_rest, b_rest, &*out_rest].map(|rest| simd.partial_load_f32s(rest));
+    simd.partial_store_f32s(out_rest, simd.mul_add_e_f32s(a, b, sum));
+}
+
 /// Layer normalisation of one row: the mean first, then the variance of what is centred, then the scale.
 #[inline(always)]
 pub(super) fn layer_norm<S: Simd>(
@@ -272,14 +340,7 @@ pub(super) fn layer_norm<S: Simd>(
     epsilon: f32,
     out: &mut [f32],
 ) {
-    #[expect(clippy::cast_precision_loss, reason = "rows are shorter than 2^24")]
-    let n = row.len() as f32;
-    let mean = sum(simd, row) / n;
-    let centre = simd.splat_f32s(mean);
-    out.copy_from_slice(row);
-    map!(simd: S, out, |x| simd.sub_f32s(x, centre));
-    let variance = sum!(simd: S, out, |x| simd.mul_f32s(x, x)) / n;
-    let scale = simd.splat_f32s(1.0 / (variance + epsilon).sqrt());
+    let scale = simd.splat_f32s(centre(simd, row, epsilon, out));
     zip!(simd: S, out, weight, |x, w| simd.mul_f32s(simd.mul_f32s(x, scale), w));
     add_assign(simd, out, bias);
 }

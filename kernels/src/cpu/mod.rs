@@ -4,6 +4,8 @@
 //! threads (`team`). Kernels are written once over `pulp` and run at every [`Level`].
 
 mod attention;
+mod constants;
+mod conv;
 mod dense;
 mod elementwise;
 mod gemm;
@@ -13,11 +15,13 @@ mod lower;
 mod math;
 mod memory;
 mod movement;
+mod pool;
 mod program;
 mod rows;
 mod schedule;
 mod sources;
 mod team;
+mod windows;
 
 pub use level::Level;
 pub use sources::{CRATES, sources};
@@ -92,23 +96,6 @@ impl Device for CpuDevice {
     }
 
     fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
-        // NEW-OPS: to be lowered; goes when they are.
-        if matches!(
-            op,
-            Op::Constant { .. }
-                | Op::Conv { .. }
-                | Op::MaxPool { .. }
-                | Op::RmsNorm { .. }
-                | Op::GroupNorm { .. }
-                | Op::Rotary { .. }
-        ) {
-            return Err(Error::Unsupported {
-                device: "cpu".into(),
-                op: op.name(),
-                precision,
-                detail: "not yet".into(),
-            });
-        }
         match precision {
             Precision::F32 => Ok(()),
             Precision::F16 => Err(Error::Unsupported {

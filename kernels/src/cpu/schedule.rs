@@ -2,7 +2,7 @@
 //! Where values are placed follows from that; what a step computes is made in `lower`.
 
 use super::memory::{ALIGNMENT, Place, Slot};
-use crate::{Activation, Graph, Node, Op};
+use crate::{Activation, BinaryOp, Graph, Node, Op, UnaryOp};
 use std::collections::BTreeMap;
 
 /// Something that takes room in the arena.
@@ -31,10 +31,20 @@ pub(super) enum Work {
     Compute,
     /// Packs its right operand.
     Pack,
-    /// A dense layer (the node given here) and the addition to another value.
-    AddTo { linear: usize, other: usize },
+    /// A product and what follows it.
+    Fused(Fusion),
     /// Copies its operand of this number.
     Join(usize),
+}
+
+/// A product whose step also does the next ops: `activation(product + other)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fusion {
+    /// The node with the matrices.
+    pub(super) product: usize,
+    /// The node of what is added.
+    pub(super) other: Option<usize>,
+    pub(super) activation: Activation,
 }
 
 /// The steps of a graph in order.
@@ -54,21 +64,16 @@ impl Schedule {
                 home[index] = home[node.operands[0].index()];
             }
         }
-        let fused = fused_additions(graph, &home);
-        let absorbed: Vec<usize> = fused.values().map(|&(linear, _)| linear).collect();
+        let (fused, absorbed) = fusions(graph, &home);
         let mut schedule = Self { items: Vec::new(), home };
         for (index, node) in nodes.iter().enumerate() {
-            if node.op.is_leaf() || schedule.home[index] != index || absorbed.contains(&index) {
+            if node.op.is_leaf() || schedule.home[index] != index || absorbed[index] {
                 continue;
             }
             match fused.get(&index) {
-                Some(&(linear, other)) => {
-                    schedule.push_product(
-                        graph,
-                        index,
-                        &nodes[linear],
-                        Work::AddTo { linear, other },
-                    );
+                Some(&fusion) => {
+                    let product = &nodes[fusion.product];
+                    schedule.push_product(graph, index, product, Work::Fused(fusion));
                 }
                 None => schedule.push(graph, index, node),
             }
@@ -78,7 +83,7 @@ impl Schedule {
 
     fn push(&mut self, graph: &Graph, index: usize, node: &Node) {
         match node.op {
-            Op::Linear { .. } | Op::MatMul { .. } => {
+            Op::Linear { .. } | Op::MatMul { .. } | Op::Conv { .. } => {
                 self.push_product(graph, index, node, Work::Compute);
             }
             Op::Concat { .. } => {
@@ -106,7 +111,8 @@ impl Schedule {
         let mut reads: Vec<Id> =
             product.operands.iter().map(|v| Id::Value(self.home[v.index()])).collect();
         let right = self.home[product.operands[1].index()];
-        if !matches!(graph.nodes()[right].op, Op::Weight { .. }) {
+        let packs = !matches!(product.op, Op::Conv { .. });
+        if packs && !graph.nodes()[right].op.is_fixed() {
             let packed = Id::Packed(index);
             let reads_right = vec![Id::Value(right)];
             self.items.push(Item {
@@ -117,7 +123,7 @@ impl Schedule {
             });
             reads[1] = packed;
         }
-        if let Work::AddTo { other, .. } = work {
+        if let Work::Fused(Fusion { other: Some(other), .. }) = work {
             reads.push(Id::Value(self.home[other]));
         }
         self.items.push(Item { node: index, work, reads, writes: Id::Value(index) });
@@ -196,37 +202,68 @@ impl Life {
     }
 }
 
-/// Additions that a dense layer can do itself: for the node of the addition the layer and the other operand.
+/// What products can do themselves: for the node whose value a step gives the fusion, and for every node
+/// whether another one's step does its work.
 ///
-/// The layer must have no activation, serve the addition alone, and be no output; the other operand must have
-/// its shape.
-fn fused_additions(graph: &Graph, home: &[usize]) -> BTreeMap<usize, (usize, usize)> {
+/// A node is absorbed if it has no activation of its own, serves the next op alone, and is no output; what is
+/// added must have its shape.
+fn fusions(graph: &Graph, home: &[usize]) -> (BTreeMap<usize, Fusion>, Vec<bool>) {
     let nodes = graph.nodes();
     let mut uses = vec![0usize; nodes.len()];
     let operands = nodes.iter().flat_map(|node| &node.operands);
     operands.for_each(|operand| uses[home[operand.index()]] += 1);
     graph.outputs().iter().for_each(|(_, value)| uses[home[value.index()]] += 1);
-    let mut fused = BTreeMap::new();
-    for (index, node) in nodes.iter().enumerate() {
-        if node.op != Op::Binary(crate::BinaryOp::Add) {
-            continue;
+    let is_plain = |index: usize| match nodes[index].op {
+        Op::Linear { activation, .. } | Op::Conv { activation, .. } => {
+            activation == Activation::Identity && uses[index] == 1
         }
-        let [left, right] = [node.operands[0].index(), node.operands[1].index()];
-        let fits = |linear: usize, other: usize| {
-            let plain =
-                matches!(nodes[linear].op, Op::Linear { activation: Activation::Identity, .. });
-            plain
-                && uses[linear] == 1
-                && nodes[other].output == node.output
-                && nodes[linear].output == node.output
-        };
-        if fits(left, right) {
-            fused.insert(index, (left, right));
-        } else if fits(right, left) {
-            fused.insert(index, (right, left));
+        Op::MatMul { .. } => uses[index] == 1,
+        _ => false,
+    };
+    let mut fused: BTreeMap<usize, Fusion> = BTreeMap::new();
+    let mut absorbed = vec![false; nodes.len()];
+    for (index, node) in nodes.iter().enumerate() {
+        match node.op {
+            Op::Binary(BinaryOp::Add) => {
+                let [left, right] = [node.operands[0].index(), node.operands[1].index()];
+                let fits = |product: usize, other: usize| {
+                    let shapes = [&nodes[product].output, &nodes[other].output];
+                    is_plain(product) && !absorbed[product] && shapes == [&node.output; 2]
+                };
+                let (product, other) = match (fits(left, right), fits(right, left)) {
+                    (true, _) => (left, right),
+                    (_, true) => (right, left),
+                    _ => continue,
+                };
+                absorbed[product] = true;
+                let activation = Activation::Identity;
+                fused.insert(index, Fusion { product, other: Some(other), activation });
+            }
+            Op::Unary(UnaryOp::Activate(activation)) => {
+                let operand = node.operands[0].index();
+                let fusion = if is_plain(operand) {
+                    Fusion { product: operand, other: None, activation }
+                } else if let Some(sum) = fused.get(&operand).filter(|sum| sum.is_sum())
+                    && uses[operand] == 1
+                {
+                    Fusion { activation, ..*sum }
+                } else {
+                    continue;
+                };
+                fused.remove(&operand);
+                absorbed[operand] = true;
+                fused.insert(index, fusion);
+            }
+            _ => {}
         }
     }
-    fused
+    (fused, absorbed)
+}
+
+impl Fusion {
+    fn is_sum(&self) -> bool {
+        self.activation == Activation::Identity
+    }
 }
 
 #[cfg(test)]
@@ -255,7 +292,7 @@ mod tests {
     #[test]
     fn only_a_plain_layer_that_serves_the_addition_alone_is_fused() {
         let schedule = Schedule::new(&graph());
-        let fused = schedule.items.iter().filter(|i| matches!(i.work, Work::AddTo { .. })).count();
+        let fused = schedule.items.iter().filter(|i| matches!(i.work, Work::Fused(_))).count();
         assert_eq!((fused, schedule.items.len()), (1, 6));
     }
 

@@ -20,10 +20,12 @@ macro_rules! shared {
 }
 
 /// What every graph runs.
-const COMMON: [Source; 11] = [
+const COMMON: [Source; 13] = [
     shared!("ops/elementwise.rs"),
+    shared!("ops/conv.rs"),
     shared!("tensor.rs"),
     shared!("weights.rs"),
+    source!("constants.rs"),
     source!("mod.rs"),
     source!("kernel.rs"),
     source!("level.rs"),
@@ -52,19 +54,23 @@ fn of(op: &Op) -> &'static [Source] {
         | Op::Scalar { .. }
         | Op::Constant { .. }
         | Op::Reshape { .. } => &[],
-        // NEW-OPS: refused by `supports` for now.
-        Op::Conv { .. }
-        | Op::MaxPool { .. }
-        | Op::RmsNorm { .. }
-        | Op::GroupNorm { .. }
-        | Op::Rotary { .. } => &[],
+        Op::Conv { .. } => {
+            const { &[source!("conv.rs"), source!("gemm.rs"), source!("math.rs"), source!("windows.rs")] }
+        }
+        Op::MaxPool { .. } => {
+            const { &[source!("math.rs"), source!("pool.rs"), source!("windows.rs")] }
+        }
         Op::Linear { .. } | Op::MatMul { .. } => {
             const { &[source!("dense.rs"), source!("gemm.rs"), source!("math.rs")] }
         }
         Op::Attention { .. } => {
             const { &[source!("attention.rs"), source!("gemm.rs"), source!("math.rs")] }
         }
-        Op::LayerNorm { .. } | Op::Softmax => const { &[source!("math.rs"), source!("rows.rs")] },
+        Op::LayerNorm { .. }
+        | Op::RmsNorm { .. }
+        | Op::GroupNorm { .. }
+        | Op::Rotary { .. }
+        | Op::Softmax => const { &[source!("math.rs"), source!("rows.rs")] },
         Op::Unary(_) | Op::Binary(_) | Op::Reduce { .. } | Op::ToFloat => {
             const { &[source!("elementwise.rs"), source!("math.rs")] }
         }
