@@ -6,6 +6,8 @@
 mod activations;
 mod argument;
 mod bert;
+mod causal;
+mod decoder;
 mod detr;
 mod net;
 mod resnet;
@@ -22,6 +24,8 @@ pub const TARGET: Symbol = Symbol::new("t");
 /// Tokens whose keys and values a decoder has already. With 0 of them it keeps those of this call for the next one;
 /// where the symbol is not bound it keeps none.
 pub const PAST: Symbol = Symbol::new("p");
+/// The width of embeddings that are given in place of ids.
+pub const EMBEDDED: Symbol = Symbol::new("e");
 /// Pictures, where their number is not that of the texts.
 pub const IMAGES: Symbol = Symbol::new("i");
 /// Tiles of each picture.
@@ -94,21 +98,37 @@ struct Reader {
     read: Read,
 }
 
-/// The entry of a family.
-macro_rules! reader {
-    ($name:literal, $model_type:literal, $architecture:literal, $read:path) => {
-        Reader {
-            name: $name,
-            model_type: $model_type,
-            architecture: $architecture,
-            read: |config, architectures| Ok(Box::new($read(config, architectures)?)),
-        }
-    };
-}
-
-const READERS: [Reader; 2] = [
-    reader!("bert", "bert", "Bert", bert::Bert::read),
-    reader!("detr", "detr", "Detr", detr::Detr::read),
+const READERS: &[Reader] = &[
+    Reader {
+        name: "bert",
+        model_type: "bert",
+        architecture: "Bert",
+        read: |config, architectures| Ok(Box::new(bert::Bert::read(config, architectures)?)),
+    },
+    Reader {
+        name: "detr",
+        model_type: "detr",
+        architecture: "Detr",
+        read: |config, architectures| Ok(Box::new(detr::Detr::read(config, architectures)?)),
+    },
+    Reader {
+        name: "llama",
+        model_type: "llama",
+        architecture: "Llama",
+        read: |config, architectures| {
+            expect_class(config, architectures, &["LlamaForCausalLM"])?;
+            Ok(Box::new(causal::CausalLm::read(config, "llama")?))
+        },
+    },
+    Reader {
+        name: "qwen2",
+        model_type: "qwen2",
+        architecture: "Qwen2",
+        read: |config, architectures| {
+            expect_class(config, architectures, &["Qwen2ForCausalLM"])?;
+            Ok(Box::new(causal::CausalLm::read(config, "qwen2")?))
+        },
+    },
 ];
 
 impl Family {
@@ -116,7 +136,8 @@ impl Family {
     pub fn read(config: &mut Config) -> Result<Self, Error> {
         let architectures = config.texts("architectures")?.unwrap_or_default();
         let model_type = config.text("model_type")?;
-        let known = |names: fn(&Reader) -> &'static str| READERS.each_ref().map(names).join(", ");
+        let known =
+            |names: fn(&Reader) -> &'static str| READERS.iter().map(names).collect::<Vec<_>>().join(", ");
         let reader = match (&model_type, architectures.first()) {
             (Some(name), _) => {
                 READERS.iter().find(|reader| reader.model_type == name).ok_or_else(|| {
