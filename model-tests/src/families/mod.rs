@@ -7,10 +7,18 @@ mod activations;
 mod argument;
 mod bert;
 mod causal;
+mod clip;
 mod decoder;
 mod detr;
+mod encoder;
+mod idle;
 mod net;
+mod patches;
 mod resnet;
+mod text_tower;
+mod vision_tower;
+mod vit;
+mod xclip;
 
 pub use argument::{Argument, Given, Values, bind, complete};
 
@@ -106,6 +114,12 @@ const READERS: &[Reader] = &[
         read: |config, architectures| Ok(Box::new(bert::Bert::read(config, architectures)?)),
     },
     Reader {
+        name: "clip",
+        model_type: "clip",
+        architecture: "CLIP",
+        read: |config, architectures| Ok(Box::new(clip::Clip::read(config, architectures)?)),
+    },
+    Reader {
         name: "detr",
         model_type: "detr",
         architecture: "Detr",
@@ -128,6 +142,18 @@ const READERS: &[Reader] = &[
             expect_class(config, architectures, &["Qwen2ForCausalLM"])?;
             Ok(Box::new(causal::CausalLm::read(config, "qwen2")?))
         },
+    },
+    Reader {
+        name: "vit",
+        model_type: "vit",
+        architecture: "ViT",
+        read: |config, architectures| Ok(Box::new(vit::Vit::read(config, architectures)?)),
+    },
+    Reader {
+        name: "xclip",
+        model_type: "xclip",
+        architecture: "XCLIP",
+        read: |config, architectures| Ok(Box::new(xclip::XClip::read(config, architectures)?)),
     },
 ];
 
