@@ -18,6 +18,7 @@ mod resnet;
 mod text_tower;
 mod vision_tower;
 mod vit;
+mod whisper;
 mod xclip;
 
 pub use argument::{Argument, Given, Values, bind, complete};
@@ -148,6 +149,12 @@ const READERS: &[Reader] = &[
         model_type: "vit",
         architecture: "ViT",
         read: |config, architectures| Ok(Box::new(vit::Vit::read(config, architectures)?)),
+    },
+    Reader {
+        name: "whisper",
+        model_type: "whisper",
+        architecture: "Whisper",
+        read: |config, architectures| Ok(Box::new(whisper::Whisper::read(config, architectures)?)),
     },
     Reader {
         name: "xclip",
