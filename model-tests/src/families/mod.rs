@@ -169,8 +169,9 @@ impl Family {
     pub fn read(config: &mut Config) -> Result<Self, Error> {
         let architectures = config.texts("architectures")?.unwrap_or_default();
         let model_type = config.text("model_type")?;
-        let known =
-            |names: fn(&Reader) -> &'static str| READERS.iter().map(names).collect::<Vec<_>>().join(", ");
+        let known = |names: fn(&Reader) -> &'static str| {
+            READERS.iter().map(names).collect::<Vec<_>>().join(", ")
+        };
         let reader = match (&model_type, architectures.first()) {
             (Some(name), _) => {
                 READERS.iter().find(|reader| reader.model_type == name).ok_or_else(|| {
