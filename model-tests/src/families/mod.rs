@@ -18,6 +18,7 @@ mod resnet;
 mod text_tower;
 mod vision_tower;
 mod vit;
+mod wav2vec2;
 mod whisper;
 mod xclip;
 
@@ -149,6 +150,14 @@ const READERS: &[Reader] = &[
         model_type: "vit",
         architecture: "ViT",
         read: |config, architectures| Ok(Box::new(vit::Vit::read(config, architectures)?)),
+    },
+    Reader {
+        name: "wav2vec2",
+        model_type: "wav2vec2",
+        architecture: "Wav2Vec2",
+        read: |config, architectures| {
+            Ok(Box::new(wav2vec2::Wav2Vec2::read(config, architectures)?))
+        },
     },
     Reader {
         name: "whisper",
