@@ -34,7 +34,8 @@ pub enum Values {
         default: Option<i32>,
     },
     /// Positions in `0..below`: when not given they count along the last axis, from `first` or, behind a cache, from
-    /// as many more as it holds. Axes of size 1 are repeated, and leading ones may be missing.
+    /// as many more as it holds, unless the argument is optional. Axes of size 1 are repeated, and leading ones may be
+    /// missing.
     Positions {
         /// One more than the largest.
         below: usize,
@@ -127,6 +128,12 @@ impl Argument {
         Ok(TensorType { shape, kind: self.values.kind() })
     }
 
+    /// What is filled in when it is not given. Positions without which the model runs are derived from other values.
+    fn default(&self, of: &TensorType, binding: &Binding) -> Option<Tensor> {
+        let derived = self.optional && matches!(self.values, Values::Positions { .. });
+        if derived { None } else { self.values.default(of, binding) }
+    }
+
     fn fail(&self, detail: impl Into<String>) -> Error {
         Error::Input { name: self.name.clone().into_owned(), detail: detail.into() }
     }
@@ -211,7 +218,7 @@ pub fn complete(
         let of = argument.tensor_type(binding);
         let tensor = match (given.remove(&name), of) {
             (Some(tensor), of) => Some(argument.expand(tensor, &of?)?),
-            (None, Ok(of)) => argument.values.default(&of, binding),
+            (None, Ok(of)) => argument.default(&of, binding),
             (None, Err(_)) => None,
         };
         match tensor {

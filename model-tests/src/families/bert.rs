@@ -12,15 +12,15 @@ use serde_json::json;
 /// The sizes of one BERT.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bert {
-    vocabulary: usize,
-    hidden: usize,
-    layers: usize,
-    heads: usize,
-    intermediate: usize,
-    activation: Function,
-    max_positions: usize,
-    token_types: usize,
-    epsilon: f32,
+    pub(super) vocabulary: usize,
+    pub(super) hidden: usize,
+    pub(super) layers: usize,
+    pub(super) heads: usize,
+    pub(super) intermediate: usize,
+    pub(super) activation: Function,
+    pub(super) max_positions: usize,
+    pub(super) token_types: usize,
+    pub(super) epsilon: f32,
 }
 
 /// Classes whose encoder is a `BertModel`.
@@ -137,7 +137,14 @@ impl Bert {
         net.layer_norm("embeddings.LayerNorm", sum, self.epsilon)
     }
 
-    fn layer(&self, net: &mut Net<'_>, name: &str, x: Value, mask: Value) -> Result<Value, Error> {
+    /// One encoder layer, whose weights have names that begin with `name`.
+    pub(super) fn layer(
+        &self,
+        net: &mut Net<'_>,
+        name: &str,
+        x: Value,
+        mask: Value,
+    ) -> Result<Value, Error> {
         let part = |part: &str| format!("{name}.{part}");
         let mut project =
             |which: &str| net.dense(&part(&format!("attention.self.{which}")), x, self.hidden);

@@ -7,6 +7,7 @@ mod activations;
 mod argument;
 mod bert;
 mod causal;
+mod clap;
 mod clip;
 mod decoder;
 mod detr;
@@ -114,6 +115,12 @@ const READERS: &[Reader] = &[
         model_type: "bert",
         architecture: "Bert",
         read: |config, architectures| Ok(Box::new(bert::Bert::read(config, architectures)?)),
+    },
+    Reader {
+        name: "clap",
+        model_type: "clap",
+        architecture: "Clap",
+        read: |config, architectures| Ok(Box::new(clap::Clap::read(config, architectures)?)),
     },
     Reader {
         name: "clip",
