@@ -14,6 +14,7 @@ mod files;
 pub mod golden;
 mod inputs;
 mod process;
+pub mod processors;
 mod references;
 mod subject;
 mod suite;
