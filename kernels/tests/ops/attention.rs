@@ -64,6 +64,31 @@ fn attention_over_sizes_and_options() {
     }
 }
 
+/// Fewer biases than examples: they are taken in turn, as the windows of several images do.
+#[test]
+fn biases_in_turn() {
+    for [n, h] in [[1, 1], [2, 1], [2, 4], [3, 4], [6, 4]] {
+        for (causal, mask) in [(false, false), (true, true)] {
+            let (op, operands) = attention(sizes([6, 5, 7], [4, 2, 8]), causal, mask, Some([n, h]));
+            check(&op, &operands);
+        }
+    }
+}
+
+/// One query over many keys, as a decoder's step: several query heads read one key head.
+#[test]
+fn one_query_over_a_cache() {
+    for [heads, kv_heads, width] in [[14, 2, 16], [8, 8, 12], [6, 1, 33], [4, 2, 64]] {
+        for (keys, causal) in [(1, true), (65, true), (257, false)] {
+            for bias in [None, Some([1, heads])] {
+                let s = sizes([2, 1, keys], [heads, kv_heads, width]);
+                let (op, operands) = attention(s, causal, keys > 1, bias);
+                check(&op, &operands);
+            }
+        }
+    }
+}
+
 /// A row that sees no key attends to all alike; it must not be NaN.
 #[test]
 fn fully_hidden_rows_attend_to_all_alike() {

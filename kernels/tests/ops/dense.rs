@@ -32,6 +32,18 @@ fn linear_over_edge_sizes() {
     }
 }
 
+/// Few rows and a long weight, as a decoder's step has them: the weight is read once and nothing else counts.
+#[test]
+fn linear_of_few_rows() {
+    for m in 1..=5 {
+        for [n, k] in [[301, 130], [1030, 37], [17, 2050]] {
+            let op = Op::Linear { bias: true, activation: Activation::Silu };
+            let weight = Operand::Float(vec![n, k], (-0.25, 0.25));
+            check(&op, &[float([m, k]), weight, float([n])]);
+        }
+    }
+}
+
 #[test]
 fn linear_with_every_activation() {
     for activation in Activation::ALL {

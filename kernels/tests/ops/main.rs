@@ -5,6 +5,7 @@
 mod attention;
 mod chains;
 mod check;
+mod constants;
 mod dense;
 mod elementwise;
 mod endpoints;
@@ -12,4 +13,6 @@ mod layout;
 mod programs;
 mod random;
 mod refusals;
+mod rotary;
 mod rows;
+mod windows;

@@ -3,7 +3,9 @@
 use crate::attention::{Sizes, attention};
 use crate::check::{Operand, float, index, try_op};
 use crate::elementwise::range;
-use proofmark_kernels::{Activation, BinaryOp, Op, Reduction, UnaryOp};
+use crate::rotary::rotary;
+use crate::windows;
+use proofmark_kernels::{Activation, BinaryOp, Op, Reduction, UnaryOp, Window};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
@@ -69,12 +71,13 @@ fn matmul() {
 
 #[test]
 fn attentions() {
-    let sizes = [1..3usize, 1..40, 1..80, 1..4, 1..4, 1..70];
+    let sizes = [1..5usize, 1..40, 1..80, 1..4, 1..4, 1..70];
     random((sizes, any::<[bool; 5]>()).prop_map(
         |([batch, queries, keys, kv_heads, group, width], [causal, mask, bias, all_b, all_h])| {
             let s = Sizes { batch, queries, keys, heads: kv_heads * group, kv_heads, width };
-            let bias =
-                bias.then_some([if all_b { s.batch } else { 1 }, if all_h { s.heads } else { 1 }]);
+            let turns = if all_b { s.batch } else { s.batch.div_ceil(2) };
+            let turns = if s.batch.is_multiple_of(turns) { turns } else { 1 };
+            let bias = bias.then_some([turns, if all_h { s.heads } else { 1 }]);
             attention(s, causal, mask, bias)
         },
     ));
@@ -85,6 +88,74 @@ fn layer_norm() {
     random(shape(1..=3, 40).prop_map(|shape| {
         let width = shape[shape.len() - 1];
         (Op::LayerNorm { epsilon: 1e-5 }, vec![float(shape), float([width]), float([width])])
+    }));
+}
+
+#[test]
+fn rms_norm() {
+    random(shape(1..=3, 70).prop_map(|shape| {
+        let width = shape[shape.len() - 1];
+        (Op::RmsNorm { epsilon: 1e-5 }, vec![float(shape), float([width])])
+    }));
+}
+
+#[test]
+fn group_norm() {
+    let sizes = (1..4usize, 1..6usize, 1..6usize, shape(0..=2, 20));
+    random(sizes.prop_map(|(batch, groups, inner, rest)| {
+        let channels = groups * inner;
+        let x: Vec<_> = [batch, channels].into_iter().chain(rest).collect();
+        let op = Op::GroupNorm { groups, epsilon: 1e-5 };
+        (op, vec![float(x), float([channels]), float([channels])])
+    }));
+}
+
+#[test]
+fn rotations() {
+    let sizes = ([1..4usize, 1..9, 1..5, 1..40], any::<bool>());
+    random(sizes.prop_map(|(sizes, shared)| rotary(sizes, shared)));
+}
+
+/// Windows of up to five elements along each axis.
+fn window() -> impl Strategy<Value = Window> {
+    ([1..6usize, 1..6, 1..4, 1..4, 1..4, 1..4], [0..4usize, 0..4, 0..4, 0..4]).prop_map(
+        |([h, w, y, x, dy, dx], [top, bottom, left, right])| Window {
+            size: [h, w],
+            stride: [y, x],
+            dilation: [dy, dx],
+            padding: [[top, bottom], [left, right]],
+        },
+    )
+}
+
+/// The least size of an axis that a window fits into.
+fn least(window: &Window, axis: usize) -> usize {
+    let span = (window.size[axis] - 1) * window.dilation[axis] + 1;
+    span.saturating_sub(window.padding[axis].iter().sum()).max(1)
+}
+
+#[test]
+fn convolutions() {
+    let sizes = [1..3usize, 1..9, 1..20, 1..4, 0..12, 0..20];
+    let drawn = (window(), sizes, any::<bool>(), select(&Activation::ALL[..]));
+    random(drawn.prop_map(|(window, [batch, inner, out, groups, h, w], bias, activation)| {
+        let plane = [least(&window, 0) + h, least(&window, 1) + w];
+        let s = windows::Sizes { batch, channels: [inner, out], groups, plane };
+        windows::conv(s, window, bias, activation)
+    }));
+}
+
+#[test]
+fn max_pools() {
+    let drawn = (window(), [1..3usize, 1..5, 0..12, 0..20]);
+    random(drawn.prop_map(|(mut window, [batch, channels, h, w])| {
+        for (padding, size) in window.padding.iter_mut().zip(window.size) {
+            *padding = padding.map(|padding| padding.min(size - 1));
+        }
+        // An input as long as its window is never stepped over.
+        let span = |axis: usize| (window.size[axis] - 1) * window.dilation[axis] + 1;
+        let shape = [batch, channels, span(0) + h, span(1) + w];
+        (Op::MaxPool { window }, vec![float(shape)])
     }));
 }
 

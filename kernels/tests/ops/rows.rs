@@ -22,6 +22,42 @@ fn layer_norm_far_from_zero() {
 }
 
 #[test]
+fn rms_norm_over_shapes() {
+    for shape in SHAPES {
+        let width = shape[shape.len() - 1];
+        check(&Op::RmsNorm { epsilon: 1e-5 }, &[float(shape), float([width])]);
+    }
+}
+
+/// Only the epsilon keeps a row of zeros from a division by zero.
+#[test]
+fn rms_norm_of_zeros_and_of_small_numbers() {
+    let zeros = Operand::Float(vec![2, 9], (0.0, 0.0));
+    check(&Op::RmsNorm { epsilon: 1e-6 }, &[zeros, float([9])]);
+    let small = Operand::Float(vec![2, 70], (-0.03, 0.03));
+    check(&Op::RmsNorm { epsilon: 1e-3 }, &[small, float([70])]);
+}
+
+#[test]
+fn group_norm_over_shapes() {
+    let shapes: [&[usize]; 6] =
+        [&[2, 6], &[1, 1, 9], &[2, 6, 17], &[3, 4, 5, 7], &[1, 12, 2, 3, 4], &[1, 24, 211]];
+    for shape in shapes {
+        let channels = shape[1];
+        for groups in (1..=channels).filter(|&groups| channels.is_multiple_of(groups)) {
+            let op = Op::GroupNorm { groups, epsilon: 1e-5 };
+            check(&op, &[float(shape), float([channels]), float([channels])]);
+        }
+    }
+}
+
+#[test]
+fn group_norm_far_from_zero() {
+    let x = Operand::Float(vec![2, 4, 65], (30.0, 34.0));
+    check(&Op::GroupNorm { groups: 2, epsilon: 1e-5 }, &[x, float([4]), float([4])]);
+}
+
+#[test]
 fn softmax_over_shapes() {
     for shape in SHAPES {
         check(&Op::Softmax, &[float(shape)]);
