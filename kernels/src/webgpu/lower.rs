@@ -7,7 +7,9 @@ use super::plan::{
 use super::schedule::{Schedule, Step};
 use super::texts::{Header, Kernel};
 use crate::{Error, Graph, Kind, Op, Precision, TensorType, Value};
+use half::f16;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A plan in the making.
 pub(super) struct Lowering<'a> {
@@ -134,7 +136,12 @@ impl<'a> Lowering<'a> {
         Error::Unsupported { device, op: op.name(), precision, detail }
     }
 
-    /// The buffer of a value that is made already, or that is a weight or a scalar.
+    /// The buffers of several values, in their order.
+    pub(super) fn place_all(&mut self, values: &[Value]) -> Result<Vec<usize>, Error> {
+        values.iter().map(|&value| self.place(value)).collect()
+    }
+
+    /// The buffer of a value that is made already, or that is a weight, a scalar or a constant.
     pub(super) fn place(&mut self, value: Value) -> Result<usize, Error> {
         let root = self.schedule.root[value.index()];
         if let Some(buffer) = self.places[root.index()] {
@@ -148,13 +155,33 @@ impl<'a> Lowering<'a> {
                 let content = Content::Weight { name, of, transposed: false };
                 self.buffer(&node.output, Some(content), || what)?
             }
+            Op::Constant { tensor } => {
+                self.check_fits(&node.op, &tensor.to_f64())?;
+                let content = Content::Constant(Arc::clone(tensor));
+                self.buffer(&node.output, Some(content), || "a constant".into())?
+            }
             Op::Scalar { value } => {
+                self.check_fits(&node.op, &[f64::from(*value)])?;
                 self.buffer(&node.output, Some(Content::Scalar(*value)), || "a scalar".into())?
             }
             other => unreachable!("{} is used before it is made", other.name()),
         };
         self.places[root.index()] = Some(buffer);
         Ok(buffer)
+    }
+
+    /// Refuses a constant that would become infinite in the precision of the plan.
+    fn check_fits(&self, op: &Op, values: &[f64]) -> Result<(), Error> {
+        let finite =
+            |v: &f64| self.plan.precision != Precision::F16 || f16::from_f64(*v).is_finite();
+        match values.iter().find(|v| !finite(v)) {
+            None => Ok(()),
+            Some(value) => {
+                let detail =
+                    format!("{value} does not fit f16: its largest number is {}", f16::MAX);
+                Err(self.unsupported(op, detail))
+            }
+        }
     }
 
     /// The buffer of a weight of two axes, transposed at upload; none if the value is no weight.

@@ -8,6 +8,8 @@ mod context;
 mod kernels;
 mod lower;
 mod plan;
+mod products;
+mod rows;
 mod run;
 mod schedule;
 mod strides;
@@ -17,6 +19,7 @@ mod tiles;
 mod timer;
 #[cfg(test)]
 mod validity;
+mod windows;
 
 pub use plan::{
     Access, Buffer, Content, Dispatch, PARAMETER_BYTES, Plan, Port, Shader, Status, Target,
@@ -48,7 +51,7 @@ macro_rules! shared_source {
 }
 
 /// The Rust sources that decide what is run, with which parameters, and how.
-const DECIDING: [Source; 13] = [
+const DECIDING: [Source; 16] = [
     shared_source!("tensor.rs"),
     shared_source!("weights.rs"),
     own_source!("adapter.rs"),
@@ -57,11 +60,14 @@ const DECIDING: [Source; 13] = [
     own_source!("lower.rs"),
     own_source!("mod.rs"),
     own_source!("plan.rs"),
+    own_source!("products.rs"),
+    own_source!("rows.rs"),
     own_source!("run.rs"),
     own_source!("schedule.rs"),
     own_source!("strides.rs"),
     own_source!("texts.rs"),
     own_source!("timer.rs"),
+    own_source!("windows.rs"),
 ];
 
 /// The sources of the kernels that this graph runs here, and of the planner that chooses them.
@@ -103,32 +109,15 @@ impl Device for WgpuDevice {
     }
 
     fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
-        // NEW-OPS: to be lowered; goes when they are.
-        if matches!(
-            op,
-            Op::Constant { .. }
-                | Op::Conv { .. }
-                | Op::MaxPool { .. }
-                | Op::RmsNorm { .. }
-                | Op::GroupNorm { .. }
-                | Op::Rotary { .. }
-        ) {
-            return Err(Error::Unsupported {
-                device: "webgpu-native".into(),
-                op: op.name(),
-                precision,
-                detail: "not yet".into(),
-            });
-        }
-        if precision == Precision::F32 || self.identity.features.iter().any(|f| f == "shader-f16") {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            device: NAME.into(),
-            op: op.name(),
-            precision,
-            detail: format!("the adapter `{}` lacks shader-f16", self.identity.adapter),
-        })
+        let half = || self.identity.features.iter().any(|feature| feature == "shader-f16");
+        let detail = match Plan::check_precision(precision) {
+            Err(detail) => detail,
+            Ok(()) if precision == Precision::F16 && !half() => {
+                format!("the adapter `{}` lacks shader-f16", self.identity.adapter)
+            }
+            Ok(()) => return Ok(()),
+        };
+        Err(Error::Unsupported { device: NAME.into(), op: op.name(), precision, detail })
     }
 
     fn prepare(

@@ -6,8 +6,9 @@
 use super::lower::Lowering;
 use super::schedule::schedule;
 use super::texts::Kernel;
-use crate::{Error, Graph, Precision, TensorType};
+use crate::{Error, Graph, Precision, Tensor, TensorType};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Bytes of the parameter block of one dispatch: the largest alignment that WebGPU lets an adapter ask for.
 pub const PARAMETER_BYTES: u64 = 256;
@@ -75,6 +76,9 @@ pub enum Content {
     },
     /// One float in the precision of the plan.
     Scalar(f32),
+    /// A tensor of the graph, its floats in the precision of the plan. It stands here whole, once however often it
+    /// is used, so that a plan needs nothing of the graph that it was made from.
+    Constant(Arc<Tensor>),
 }
 
 /// A buffer and what it holds in the beginning, if anything.
@@ -145,6 +149,10 @@ pub struct Plan {
 impl Plan {
     /// Plans a graph; an error if a tensor does not fit the target or an op is beyond the kernels.
     pub fn new(graph: &Graph, precision: Precision, target: &Target) -> Result<Self, Error> {
+        if let Err(detail) = Self::check_precision(precision) {
+            let device = target.device.clone();
+            return Err(Error::Unsupported { device, op: "a graph", precision, detail });
+        }
         let schedule = schedule(graph);
         let mut lowering = Lowering::new(graph, precision, target, &schedule);
         lowering.inputs()?;
@@ -152,6 +160,14 @@ impl Plan {
             lowering.step(index, step)?;
         }
         lowering.finish()
+    }
+
+    /// Whether WGSL has floats of this precision.
+    pub(super) fn check_precision(precision: Precision) -> Result<(), String> {
+        match [Precision::F32, Precision::F16].contains(&precision) {
+            true => Ok(()),
+            false => Err("WebGPU computes in f32 and f16".into()),
+        }
     }
 
     /// The kernels that the plan runs, each once.

@@ -263,6 +263,7 @@ fn upload(
             Content::Scalar(value) => {
                 encode(&Tensor::f32([], vec![*value]), plan.precision, &mut bytes);
             }
+            Content::Constant(tensor) => encode(tensor, plan.precision, &mut bytes),
             Content::Weight { name, of, transposed } => {
                 let mut tensor = weights.tensor(name, of)?;
                 check_fits(weights, name, &tensor, plan.precision)?;
@@ -314,35 +315,32 @@ fn transpose(tensor: Tensor) -> Tensor {
 
 /// The bytes of a tensor in a precision, ending at a whole word.
 fn encode(tensor: &Tensor, precision: Precision, bytes: &mut Vec<u8>) {
-    match (tensor.data(), precision) {
-        (Data::I32(values), _) => values.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
-        (Data::F32(values), Precision::F32) => {
-            values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-        }
-        (Data::F32(values), Precision::F16) => {
+    let half = precision == Precision::F16;
+    match tensor.data() {
+        Data::I32(values) => values.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
+        Data::F32(values) if half => {
             values.iter().for_each(|v| bytes.extend(f16::from_f32(*v).to_le_bytes()));
         }
-        (Data::F16(values), Precision::F32) => {
-            values.iter().for_each(|v| bytes.extend(v.to_f32().to_le_bytes()));
-        }
-        (Data::F16(values), Precision::F16) => {
+        Data::F32(values) => values.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
+        Data::F16(values) if half => {
             values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
         }
+        Data::F16(values) => values.iter().for_each(|v| bytes.extend(v.to_f32().to_le_bytes())),
     }
     bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
 
 fn decode(bytes: &[u8], port: &Port, precision: Precision, output: &mut Tensor) {
-    match (output.data_mut(), port.of.kind, precision) {
-        (Data::F32(values), Kind::Float, Precision::F32) => {
-            let words = bytes.as_chunks::<4>().0;
-            values.iter_mut().zip(words).for_each(|(v, w)| *v = f32::from_le_bytes(*w));
-        }
-        (Data::F32(values), Kind::Float, Precision::F16) => {
+    match (output.data_mut(), port.of.kind) {
+        (Data::F32(values), Kind::Float) if precision == Precision::F16 => {
             let words = bytes.as_chunks::<2>().0;
             values.iter_mut().zip(words).for_each(|(v, w)| *v = f16::from_le_bytes(*w).to_f32());
         }
-        (Data::I32(values), Kind::Index, _) => {
+        (Data::F32(values), Kind::Float) => {
+            let words = bytes.as_chunks::<4>().0;
+            values.iter_mut().zip(words).for_each(|(v, w)| *v = f32::from_le_bytes(*w));
+        }
+        (Data::I32(values), Kind::Index) => {
             let words = bytes.as_chunks::<4>().0;
             values.iter_mut().zip(words).for_each(|(v, w)| *v = i32::from_le_bytes(*w));
         }

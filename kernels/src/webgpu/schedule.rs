@@ -7,10 +7,12 @@ use crate::{Activation, BinaryOp, Graph, Node, Op, UnaryOp, Value};
 pub(super) struct Step {
     /// The node that is computed.
     pub(super) node: Value,
-    /// What a dense layer applies to its sums.
+    /// What a dense layer or a convolution applies to its sums.
     pub(super) activation: Activation,
     /// What is added after the activation.
     pub(super) residual: Option<Value>,
+    /// What is applied after the residual, if there is one.
+    pub(super) after: Activation,
     /// The value that comes out: the node's own, or that of the last fused one.
     pub(super) result: Value,
 }
@@ -31,10 +33,10 @@ pub(super) fn schedule(graph: &Graph) -> Schedule {
     let mut fused_into: Vec<Option<Step>> = vec![None; graph.nodes().len()];
     let mut absorbed = vec![false; graph.nodes().len()];
     for (value, node) in graph.values() {
-        if matches!(node.op, Op::Linear { .. }) && !absorbed[value.index()] {
+        if matches!(node.op, Op::Linear { .. } | Op::Conv { .. }) && !absorbed[value.index()] {
             let step = fuse(graph, &users, &absorbed, value, node);
             let mut last = value;
-            // The chain from the dense layer to the step's result: all but the result are absorbed.
+            // The chain from the layer to the step's result: all but the result are absorbed.
             while last != step.result {
                 absorbed[last.index()] = true;
                 last = users[last.index()][0];
@@ -55,6 +57,7 @@ pub(super) fn schedule(graph: &Graph) -> Schedule {
             node: value,
             activation: own_activation(node),
             residual: None,
+            after: Activation::Identity,
             result: value,
         };
         steps.push(fused_into[value.index()].take().unwrap_or_else(plain));
@@ -65,7 +68,7 @@ pub(super) fn schedule(graph: &Graph) -> Schedule {
 
 fn own_activation(node: &Node) -> Activation {
     match node.op {
-        Op::Linear { activation, .. } => activation,
+        Op::Linear { activation, .. } | Op::Conv { activation, .. } => activation,
         _ => Activation::Identity,
     }
 }
@@ -80,20 +83,28 @@ fn users(graph: &Graph) -> Vec<Vec<Value>> {
     users
 }
 
-/// A dense layer with the activation and then the residual that alone follow it.
+/// A dense layer or a convolution with the activation, the residual and the activation behind it that alone follow it.
 fn fuse(graph: &Graph, users: &[Vec<Value>], absorbed: &[bool], value: Value, node: &Node) -> Step {
     let activation = own_activation(node);
-    let mut step = Step { node: value, activation, residual: None, result: value };
+    let after = Activation::Identity;
+    let mut step = Step { node: value, activation, residual: None, after, result: value };
     while let &[user] = users[step.result.index()].as_slice() {
         if user == step.result {
             break;
         }
         let next = graph.node(user);
         match next.op {
+            Op::Unary(UnaryOp::Activate(activation)) if step.residual.is_some() => {
+                step.after = activation;
+                step.result = user;
+                break;
+            }
             Op::Unary(UnaryOp::Activate(activation)) if step.activation == Activation::Identity => {
                 step.activation = activation;
             }
-            Op::Binary(BinaryOp::Add) if next.output == graph.node(step.result).output => {
+            Op::Binary(BinaryOp::Add)
+                if step.residual.is_none() && next.output == graph.node(step.result).output =>
+            {
                 let other = next.operands.iter().find(|operand| **operand != step.result);
                 // The other operand is whole memory of the same shape, and no layer that is fused here as well.
                 let fits = |other: &&Value| {
@@ -104,8 +115,6 @@ fn fuse(graph: &Graph, users: &[Vec<Value>], absorbed: &[bool], value: Value, no
                     Some(&other) => step.residual = Some(other),
                     None => break,
                 }
-                step.result = user;
-                break;
             }
             _ => break,
         }

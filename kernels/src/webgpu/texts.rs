@@ -17,8 +17,14 @@ pub enum Kernel {
     Matmul,
     /// Attention.
     Attention,
-    /// Layer normalisation.
-    LayerNorm,
+    /// Convolution, one result at a time.
+    ConvDirect,
+    /// The maximum of a window.
+    MaxPool,
+    /// Layer, group and root-mean-square normalisation.
+    Norm,
+    /// Rotary positions.
+    Rotary,
     /// Softmax.
     Softmax,
     /// Reduction of one axis.
@@ -47,10 +53,13 @@ macro_rules! source {
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Matmul,
         Self::Attention,
-        Self::LayerNorm,
+        Self::ConvDirect,
+        Self::MaxPool,
+        Self::Norm,
+        Self::Rotary,
         Self::Softmax,
         Self::Reduce,
         Self::Unary,
@@ -63,7 +72,10 @@ impl Kernel {
         match self {
             Self::Matmul => source!("matmul"),
             Self::Attention => source!("attention"),
-            Self::LayerNorm => source!("layer_norm"),
+            Self::ConvDirect => source!("conv_direct"),
+            Self::MaxPool => source!("max_pool"),
+            Self::Norm => source!("norm"),
+            Self::Rotary => source!("rotary"),
             Self::Softmax => source!("softmax"),
             Self::Reduce => source!("reduce"),
             Self::Unary => source!("unary"),
@@ -76,7 +88,7 @@ impl Kernel {
     /// The texts that the kernel is made of.
     pub(super) fn sources(self) -> Vec<Source> {
         match self {
-            Self::Matmul | Self::Unary => vec![FUNCTIONS, self.source()],
+            Self::Matmul | Self::ConvDirect | Self::Unary => vec![FUNCTIONS, self.source()],
             _ => vec![self.source()],
         }
     }
@@ -91,10 +103,8 @@ pub(super) struct Header {
 impl Header {
     /// The header for floats of a precision.
     pub(super) fn new(precision: Precision) -> Self {
-        let text = match precision {
-            Precision::F32 => "alias T = f32;\n",
-            Precision::F16 => "enable f16;\nalias T = f16;\n",
-        };
+        let half = precision == Precision::F16;
+        let text = if half { "enable f16;\nalias T = f16;\n" } else { "alias T = f32;\n" };
         Self { text: text.to_owned() }
     }
 

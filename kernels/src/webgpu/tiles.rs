@@ -77,6 +77,9 @@ fn the_tiles_of_gpus_are_right() {
     for width in [7, 65, 1000] {
         let norm = Op::LayerNorm { epsilon: 1e-5 };
         check(&device, &[&[3, width], &[width], &[width]], &norm);
+        check(&device, &[&[3, width], &[width]], &Op::RmsNorm { epsilon: 1e-5 });
+        let norm = Op::GroupNorm { groups: 2, epsilon: 1e-5 };
+        check(&device, &[&[2, 6, width], &[6], &[6]], &norm);
         check(&device, &[&[3, width]], &Op::Softmax);
         for op in Reduction::ALL {
             check(&device, &[&[3, width]], &Op::Reduce { op, axis: 1, keep: false });

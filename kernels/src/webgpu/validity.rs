@@ -4,8 +4,8 @@
 use super::plan::{Access, Content, Plan, Target};
 use super::texts::Kernel;
 use crate::{
-    Activation, BinaryOp, Binding, Builder, Error, Graph, Kind, Op, Precision, Reduction, UnaryOp,
-    Value,
+    Activation, BinaryOp, Binding, Builder, Error, Graph, Kind, Op, Precision, Reduction, Tensor,
+    UnaryOp, Value, Window,
 };
 use std::collections::BTreeSet;
 use wgpu::naga::front::wgsl;
@@ -53,6 +53,11 @@ fn graph(size: usize) -> Result<Graph, Error> {
         made.push(b.push(op, &operands)?);
     }
     made.push(b.layer_norm(x, wide, wide, 1e-5)?);
+    made.push(b.rms_norm(x, wide, 1e-5)?);
+    made.push(b.group_norm(x, [row, row], 1, 1e-5)?);
+    let angles = b.constant(Tensor::f32([1, size, size], vec![0.5; size * size]))?;
+    made.push(b.rotary(x, [angles, angles], 1)?);
+    windows(&mut b, x, &mut made)?;
     made.push(b.softmax(x)?);
     UnaryOp::all().into_iter().try_for_each(|op| b.unary(op, x).map(|y| made.push(y)))?;
     BinaryOp::ALL.into_iter().try_for_each(|op| b.binary(op, x, wide).map(|y| made.push(y)))?;
@@ -65,6 +70,28 @@ fn graph(size: usize) -> Result<Graph, Error> {
         b.output(&i.to_string(), value)?;
     }
     b.finish()
+}
+
+/// Convolutions of one group, of a few groups and of each channel alone, with all that is fused behind them.
+fn windows(b: &mut Builder, x: Value, made: &mut Vec<Value>) -> Result<(), Error> {
+    let &[batch, rows, columns] = b.type_of(x).shape.as_slice() else { unreachable!() };
+    let image = b.reshape(x, &[batch, rows, 1, columns])?;
+    made.push(b.max_pool(image, Window::new([1, 2]))?);
+    let bias = b.weight("row", &[rows])?;
+    for (window, groups) in [([1, 1], 1), ([1, 2], 1), ([1, 2], rows)] {
+        let name = format!("filter {window:?} {groups}");
+        let weight = b.weight(&name, &[rows, rows / groups, window[0], window[1]])?;
+        let conv = |b: &mut Builder, bias: Option<Value>, activation: Activation| {
+            b.conv([image, weight], bias, Window::new(window), groups, activation)
+        };
+        for activation in Activation::ALL {
+            let bare = conv(b, None, activation)?;
+            let full = conv(b, Some(bias), Activation::Identity)?;
+            let sum = b.add(full, bare)?;
+            made.extend([bare, b.unary(UnaryOp::Activate(activation), sum)?]);
+        }
+    }
+    Ok(())
 }
 
 fn plans() -> Vec<Plan> {
@@ -160,6 +187,40 @@ fn memory_is_reused_and_residuals_are_fused() {
     let transposed =
         |content: &Content| matches!(content, Content::Weight { transposed, .. } if *transposed);
     assert!(uploaded.into_iter().all(transposed));
+}
+
+/// A sum behind a convolution and the activation behind the sum cost no dispatch of their own.
+#[test]
+fn a_residual_and_what_bends_it_are_fused() {
+    let mut b = Builder::new(Binding::default());
+    let x = input(&mut b, "x", Kind::Float, &[1, 8, 6, 6]);
+    let weight = b.weight("w", &[8, 8, 3, 3]).expect("a weight");
+    let window = Window::new([3, 3]).padding([1, 1]);
+    let y = b.conv([x, weight], None, window, 1, Activation::Identity).expect("a convolution");
+    let sum = b.add(x, y).expect("a sum");
+    let y = b.unary(UnaryOp::Activate(Activation::Relu), sum).expect("an activation");
+    b.output("y", y).expect("an output");
+    let graph = b.finish().expect("a graph");
+    let plan = Plan::new(&graph, Precision::F32, &Target::unlimited()).expect("a plan");
+    assert_eq!(plan.dispatches.len(), 1);
+}
+
+/// A constant is in the plan itself; one that the precision cannot hold is refused.
+#[test]
+fn a_constant_is_part_of_the_plan() {
+    let plan = |value: f32, precision: Precision| {
+        let mut b = Builder::new(Binding::default());
+        let x = input(&mut b, "x", Kind::Float, &[2]);
+        let constant = b.constant(Tensor::f32([2], vec![1.5, value])).expect("a constant");
+        let y = b.add(x, constant).expect("a sum");
+        let y = b.add(y, constant).expect("a sum");
+        b.output("y", y).expect("an output");
+        Plan::new(&b.finish().expect("a graph"), precision, &Target::unlimited())
+    };
+    let text = serde_json::to_string(&plan(7e4, Precision::F32).expect("a plan")).expect("a text");
+    assert_eq!(text.matches("70000").count(), 1, "{text}");
+    let error = plan(7e4, Precision::F16).expect_err("f16 ends at 65504").to_string();
+    assert!(error.contains("constant in f16") && error.contains("65504"), "{error}");
 }
 
 #[test]

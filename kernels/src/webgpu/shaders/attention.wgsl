@@ -13,7 +13,8 @@ struct Params {
     query_tiles: u32,
     column_tiles: u32,
     scale: f32,
-    // How far the bias moves per example and per head; 0 where it is broadcast.
+    // How many examples have a bias of their own before they repeat, and how far it moves per example and per head.
+    bias_examples: u32,
     bias_batch: u32,
     bias_head: u32,
     total: u32,
@@ -73,7 +74,7 @@ fn score(product: f32, b: u32, head: u32, i: u32, j: u32) -> f32 {
     }
     var result = product * p.scale;
     if BIAS {
-        result += f32(bias[b * p.bias_batch + head * p.bias_head + i * p.keys + j]);
+        result += f32(bias[b % p.bias_examples * p.bias_batch + head * p.bias_head + i * p.keys + j]);
     }
     return result;
 }

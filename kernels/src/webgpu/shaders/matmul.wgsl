@@ -2,7 +2,7 @@
 // A workgroup of WX by WY invocations makes a tile of BM by BN results; an invocation makes a block of four by
 // four, eight by eight if LARGE, in registers. Tiles of both operands pass through workgroup memory, TK deep.
 // Registers are variables of their own: an array that a loop indexes costs a check per access where it is not unrolled.
-// Header: T, WX, WY, TK, LARGE, RIGHT_TRANSPOSED, HAS_BIAS, HAS_RESIDUAL, FUNCTION.
+// Header: T, WX, WY, TK, LARGE, RIGHT_TRANSPOSED, HAS_BIAS, HAS_RESIDUAL, FUNCTION, AFTER.
 
 struct Params {
     m: u32,
@@ -73,7 +73,7 @@ fn store_one(at: u32, n: u32, sum: f32) {
     }
     value = apply(FUNCTION, value);
     if HAS_RESIDUAL {
-        value += f32(residual[at]);
+        value = apply(AFTER, value + f32(residual[at]));
     }
     y[at] = T(value);
 }
