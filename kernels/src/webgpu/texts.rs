@@ -1,7 +1,7 @@
 //! The WGSL texts: which kernels there are, and how a variant of one is made.
 //!
-//! A variant is a header of constants, then, where the kernel applies functions, `functions.wgsl`, then the
-//! kernel's text. The header is the one place where the element type is chosen: `alias T = f32;`, or
+//! A variant is a header of constants, then the texts that the kernel shares with others (`functions.wgsl`, for sums
+//! of products `product.wgsl` and `tiles.wgsl`) and its own. The header is the one place where the element type is chosen: `alias T = f32;`, or
 //! `enable f16; alias T = f16;`. Sums are f32 in every kernel whatever `T` is.
 
 use crate::device::Source;
@@ -15,8 +15,12 @@ use std::fmt::Write as _;
 pub enum Kernel {
     /// Dense layers and matrix products.
     Matmul,
+    /// The same with few rows on the left.
+    Gemv,
     /// Attention.
     Attention,
+    /// Convolution as a matrix product.
+    Conv,
     /// Convolution, one result at a time.
     ConvDirect,
     /// The maximum of a window.
@@ -39,9 +43,6 @@ pub enum Kernel {
     Gather,
 }
 
-const FUNCTIONS: Source =
-    Source { name: "webgpu/shaders/functions.wgsl", text: include_str!("shaders/functions.wgsl") };
-
 macro_rules! source {
     ($name:literal) => {
         Source {
@@ -51,11 +52,17 @@ macro_rules! source {
     };
 }
 
+const FUNCTIONS: Source = source!("functions");
+const PRODUCT: Source = source!("product");
+const TILES: Source = source!("tiles");
+
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Matmul,
+        Self::Gemv,
         Self::Attention,
+        Self::Conv,
         Self::ConvDirect,
         Self::MaxPool,
         Self::Norm,
@@ -71,7 +78,9 @@ impl Kernel {
     const fn source(self) -> Source {
         match self {
             Self::Matmul => source!("matmul"),
+            Self::Gemv => source!("gemv"),
             Self::Attention => source!("attention"),
+            Self::Conv => source!("conv"),
             Self::ConvDirect => source!("conv_direct"),
             Self::MaxPool => source!("max_pool"),
             Self::Norm => source!("norm"),
@@ -88,7 +97,9 @@ impl Kernel {
     /// The texts that the kernel is made of.
     pub(super) fn sources(self) -> Vec<Source> {
         match self {
-            Self::Matmul | Self::ConvDirect | Self::Unary => vec![FUNCTIONS, self.source()],
+            Self::Matmul | Self::Conv => vec![FUNCTIONS, PRODUCT, self.source(), TILES],
+            Self::Gemv => vec![FUNCTIONS, PRODUCT, self.source()],
+            Self::ConvDirect | Self::Unary => vec![FUNCTIONS, self.source()],
             _ => vec![self.source()],
         }
     }
