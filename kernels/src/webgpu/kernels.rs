@@ -84,15 +84,15 @@ fn attention(l: &mut Lowering<'_>, step: &Step, output: usize) -> Result<(), Err
     let (q, k) = (l.of(node.operands[0]), l.of(node.operands[1]));
     let (batch, queries, keys, width) = (q.shape[0], q.shape[1], k.shape[1], q.shape[2] / heads);
     let wk: usize = if width <= 32 { 8 } else { 16 };
-    let wq = (64 / wk).min(queries.div_ceil(4).next_power_of_two());
+    // One row of invocations for a step of a decoder; else as many as a workgroup holds.
+    let wq = if queries <= 4 { 1 } else { 64 / wk };
+    let depth = 16;
     let header = l
         .header()
         .number("WK", word(wk))
         .number("WQ", word(wq))
-        .number("DC", 16)
-        .flag("MASK", mask)
-        .flag("BIAS", bias)
-        .flag("CAUSAL", causal);
+        .number("DC", word(depth))
+        .flag("ROLLED", l.target.software);
     let operands = l.place_all(&node.operands)?;
     let mask_buffer = if mask { operands[3] } else { operands[0] };
     let bias_at = bias_operand(mask);
@@ -109,7 +109,9 @@ fn attention(l: &mut Lowering<'_>, step: &Step, output: usize) -> Result<(), Err
     let sizes = [batch, queries, keys, heads, heads / kv_heads, width, query_tiles, column_tiles];
     let mut parameters: Vec<_> = sizes.into_iter().map(word).collect();
     parameters.push(scale.to_bits());
-    parameters.extend(bias_walk.into_iter().chain([total]).map(word));
+    let flags = [mask, bias, causal].map(usize::from);
+    let bounds = [depth, wk, 4];
+    parameters.extend(bias_walk.into_iter().chain([total]).chain(flags).chain(bounds).map(word));
     let bindings = vec![operands[0], operands[1], operands[2], mask_buffer, bias_buffer, output];
     l.dispatch(Kernel::Attention, header, bindings, parameters, total);
     Ok(())

@@ -28,8 +28,10 @@ impl Tile {
         }
         if l.target.software {
             // One vector of invocations wide, because that is what a CPU does at once; large blocks, because
-            // a read of workgroup memory costs lavapipe a scalar read per lane.
-            return Self::Blocks { wx: 8, wy: 4, tk: 32, large: true };
+            // a read of workgroup memory costs lavapipe a scalar read per lane. A tile of 32 rows that would be half
+            // empty is halved where that saves more than it costs to compile one more text.
+            let wy = if m <= 16 && n * p.k >= 128 * 1024 { 2 } else { 4 };
+            return Self::Blocks { wx: 8, wy, tk: 32, large: true };
         }
         if m * n < 512 * 512 {
             // Few tiles: smaller ones, so that there is work for every core of the GPU.

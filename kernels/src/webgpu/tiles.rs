@@ -7,7 +7,7 @@ use super::run::WgpuProgram;
 use crate::device::Program;
 use crate::{
     Activation, Array, Binding, Builder, Error, Kind, Op, Precision, Reduction, Tensor, Value,
-    Weights, evaluate_all,
+    Weights, Window, evaluate_all,
 };
 use std::sync::Arc;
 
@@ -68,11 +68,30 @@ fn the_tiles_of_gpus_are_right() {
         }
     };
     // Few rows, few tiles, many tiles: each choice at sizes that fit no tile.
-    for [m, n, k] in [[3, 301, 33], [37, 131, 65], [517, 530, 19]] {
+    for [m, n, k] in [[1, 301, 133], [3, 301, 33], [37, 131, 65], [517, 530, 19]] {
         let linear = Op::Linear { bias: true, activation: Activation::Gelu };
         check(&device, &[&[m, k], &[n, k], &[n]], &linear);
         check(&device, &[&[m, k], &[k, n]], &Op::MatMul { transpose_right: false });
         check(&device, &[&[m, k], &[n, k]], &Op::MatMul { transpose_right: true });
+    }
+    check(&device, &[&[2, 1, 2, 9], &[3, 9, 37]], &Op::MatMul { transpose_right: false });
+    // Channels of the input and of the result, groups, height and width.
+    for [c, o, groups, h, w] in [[3, 70, 1, 9, 11], [12, 34, 2, 5, 40], [6, 12, 6, 7, 9]] {
+        let window = Window { dilation: [1, 2], padding: [[0, 2], [3, 1]], ..Window::new([3, 2]) };
+        for window in [window, window.stride([2, 1]), Window::new([1, 1])] {
+            let op = Op::Conv { window, groups, bias: true, activation: Activation::Silu };
+            let filters = [o, c / groups, window.size[0], window.size[1]];
+            check(&device, &[&[2, c, h, w], &filters, &[o]], &op);
+        }
+    }
+    for (queries, keys, width, causal, bias) in
+        [(1, 70, 7, false, false), (3, 65, 33, false, true), (21, 37, 40, true, true)]
+    {
+        let (scale, mask) = (0.25, false);
+        let op = Op::Attention { heads: 4, kv_heads: 2, scale, causal, mask, bias };
+        let (q, k, b) = ([4, queries, 4 * width], [4, keys, 2 * width], [2, 4, queries, keys]);
+        let shapes: [&[usize]; 4] = [&q, &k, &k, &b];
+        check(&device, &shapes[..3 + usize::from(bias)], &op);
     }
     for width in [7, 65, 1000] {
         let norm = Op::LayerNorm { epsilon: 1e-5 };

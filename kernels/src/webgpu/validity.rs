@@ -189,6 +189,30 @@ fn memory_is_reused_and_residuals_are_fused() {
     assert!(uploaded.into_iter().all(transposed));
 }
 
+/// A text is compiled once more for each variant, so what only moves data otherwise is a parameter.
+#[test]
+fn products_of_every_kind_share_a_text() {
+    let mut b = Builder::new(Binding::default());
+    let x = input(&mut b, "x", Kind::Float, &[2, 16, 16]);
+    let (weight, bias) = (b.weight("w", &[16, 16]).unwrap(), b.weight("b", &[16]).unwrap());
+    let made = [
+        b.linear(x, weight, None, Activation::Identity).unwrap(),
+        b.linear(x, weight, Some(bias), Activation::Identity).unwrap(),
+        b.matmul(x, x, true).unwrap(),
+        b.matmul(x, x, false).unwrap(),
+    ];
+    let image = b.reshape(x, &[2, 16, 4, 4]).unwrap();
+    let filters = b.reshape(weight, &[16, 16, 1, 1]).unwrap();
+    let window = Window::new([1, 1]);
+    let y = b.conv([image, filters], Some(bias), window, 1, Activation::Identity).unwrap();
+    let y = b.add(y, image).unwrap();
+    for (i, value) in made.into_iter().chain([y]).enumerate() {
+        b.output(&i.to_string(), value).unwrap();
+    }
+    let plan = Plan::new(&b.finish().unwrap(), Precision::F32, &Target::unlimited()).unwrap();
+    assert_eq!((plan.dispatches.len(), plan.shaders.len()), (5, 1));
+}
+
 /// A sum behind a convolution and the activation behind the sum cost no dispatch of their own.
 #[test]
 fn a_residual_and_what_bends_it_are_fused() {
