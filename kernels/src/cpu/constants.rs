@@ -1,10 +1,12 @@
 //! The weights and constants of a CPU program: which forms its steps need of each, where these lie, and their
 //! making. What the steps do with them is made in `lower`.
 
+use super::filters::Filters;
 use super::gemm::{self, Strides};
 use super::level::Level;
 use super::memory::{ALIGNMENT, Floats, Place, Slot};
 use super::schedule::Schedule;
+use super::thin;
 use crate::ops::broadcast_offsets;
 use crate::{Error, Graph, Node, Op, Tensor, Weights};
 use std::collections::BTreeMap;
@@ -68,12 +70,18 @@ type PackedKey = (usize, usize, usize, usize);
 pub(super) struct Constants {
     plain: BTreeMap<usize, Slot>,
     packed: BTreeMap<PackedKey, (Slot, Matrices)>,
+    filters: BTreeMap<(usize, Filters), Slot>,
     len: usize,
 }
 
 impl Constants {
     pub(super) fn new(graph: &Graph, schedule: &Schedule, level: Level) -> Self {
-        let mut constants = Self { plain: BTreeMap::new(), packed: BTreeMap::new(), len: 0 };
+        let mut constants = Self {
+            plain: BTreeMap::new(),
+            packed: BTreeMap::new(),
+            filters: BTreeMap::new(),
+            len: 0,
+        };
         let is_constant = |index: usize| graph.nodes()[index].op.is_fixed();
         for node in graph.nodes().iter().filter(|node| !matches!(node.op, Op::Reshape { .. })) {
             for (position, operand) in node.operands.iter().enumerate() {
@@ -84,6 +92,8 @@ impl Constants {
                 }
                 if product && position == 1 {
                     constants.add_packed(index, Matrices::of(graph, node), level);
+                } else if position == 1 && is_packed_conv(graph, node) {
+                    constants.add_filters(index, Filters::of(graph, node), level);
                 } else {
                     constants.add_plain(index, graph);
                 }
@@ -108,6 +118,11 @@ impl Constants {
         self.packed.get(&matrices.key(index)).map(|(slot, _)| *slot)
     }
 
+    /// Where a constant lies packed as these filters, if it is a constant.
+    pub(super) fn filters(&self, index: usize, filters: Filters) -> Option<Slot> {
+        self.filters.get(&(index, filters)).copied()
+    }
+
     fn reserve(&mut self, len: usize) -> Slot {
         let slot = Slot { place: Place::Constants, offset: self.len, len };
         self.len += len.next_multiple_of(ALIGNMENT);
@@ -129,6 +144,13 @@ impl Constants {
         }
     }
 
+    fn add_filters(&mut self, index: usize, filters: Filters, level: Level) {
+        if !self.filters.contains_key(&(index, filters)) {
+            let slot = self.reserve(filters.packed_len(level));
+            self.filters.insert((index, filters), slot);
+        }
+    }
+
     /// Reads every constant once and writes it in its forms.
     pub(super) fn fill(
         &self,
@@ -147,6 +169,11 @@ impl Constants {
             if let Some(slot) = self.plain.get(&index) {
                 floats.as_mut_slice()[slot.offset..][..slot.len].copy_from_slice(&values);
             }
+            let filters = self.filters.iter().filter(|((of, _), _)| *of == index);
+            for ((_, filters), slot) in filters {
+                let to = &mut floats.as_mut_slice()[slot.offset..][..slot.len];
+                filters.pack(level, &values, to);
+            }
             let forms = self.packed.range((index, 0, 0, 0)..(index + 1, 0, 0, 0));
             for (slot, matrices) in forms.map(|(_, form)| form) {
                 let (k, n) = (matrices.k, matrices.n);
@@ -159,6 +186,11 @@ impl Constants {
         }
         Ok(floats)
     }
+}
+
+/// Whether a node is a convolution that is computed as a product.
+pub(super) fn is_packed_conv(graph: &Graph, node: &Node) -> bool {
+    matches!(node.op, Op::Conv { .. }) && Filters::of(graph, node).count > thin::MOST_FILTERS
 }
 
 /// The elements as a program keeps them: indices keep their bits.

@@ -1,17 +1,21 @@
-//! Convolution as a product: the filters `[o, c·kh·kw]` are the left operand and are read where they are, the windows
-//! of the image are the right one and are packed for each task (`windows`). The result is `[o, h'·w']` as it should be.
+//! Convolution as a product: the filters are the left operand, packed in tiles (`filters`), the windows of the image
+//! are the right one, packed for each task (`patches`). The result is `[o, h'·w']` as it should be.
 
+use super::filters::Filters;
 use super::gemm::{self, Part, Start};
 use super::kernel::{Context, Kernel};
 use super::level::Level;
 use super::lower::After;
 use super::memory::Slot;
-use super::windows::{Geometry, PackWindows};
+use super::patches::Patches;
+use super::windows::Geometry;
 use crate::Activation;
 use std::ops::Range;
 
-/// Panels of one task: filters pass by them while both are in the second-level cache.
-const PANELS: usize = 8;
+/// Bytes of panels that stay in the second-level cache while filters pass by.
+const PANEL_BYTES: usize = 224 * 1024;
+/// Panels of one task at most.
+const PANELS: usize = 32;
 /// Filters that pass by the panels at once.
 const ROW_BLOCK: usize = 144;
 /// Tasks that a step should have at least, if its sizes allow.
@@ -20,12 +24,12 @@ const TASKS: usize = 16;
 /// `activation(x ∗ weight + bias + residual)`.
 pub(super) struct Conv {
     image: Slot,
-    filters: Slot,
+    packed: Slot,
+    filters: Filters,
     bias: Option<Slot>,
     to: Slot,
     after: After,
     geometry: Geometry,
-    groups: usize,
     /// Columns of one task.
     columns: usize,
     level: Level,
@@ -33,33 +37,24 @@ pub(super) struct Conv {
 
 impl Conv {
     pub(super) fn new(
-        [image, filters]: [Slot; 2],
+        [image, packed, to]: [Slot; 3],
         bias: Option<Slot>,
-        to: Slot,
         geometry: Geometry,
-        groups: usize,
+        filters: Filters,
         after: After,
         level: Level,
     ) -> Self {
         let width = gemm::panel_width(level);
         let panels = geometry.positions_len().div_ceil(width);
-        let least = panels * geometry.batch * groups / TASKS;
-        let columns = least.clamp(1, PANELS) * width;
-        Self { image, filters, bias, to, after, geometry, groups, columns, level }
-    }
-
-    /// Filters of one group.
-    fn filters_per_group(&self) -> usize {
-        self.geometry.channels[1] / self.groups
-    }
-
-    /// The depth of the product.
-    fn depth(&self) -> usize {
-        self.geometry.channels[0] / self.groups * self.geometry.taps()
+        let bytes = gemm::depth_block(filters.depth(), width) * width * size_of::<f32>();
+        let most = (PANEL_BYTES / bytes).clamp(1, PANELS);
+        let shared = panels * geometry.batch * filters.groups / TASKS;
+        let columns = shared.clamp(1, most) * width;
+        Self { image, packed, filters, bias, to, after, geometry, columns, level }
     }
 
     fn depth_block(&self) -> usize {
-        gemm::depth_block(self.depth(), gemm::panel_width(self.level))
+        gemm::depth_block(self.filters.depth(), gemm::panel_width(self.level))
     }
 
     fn column_blocks(&self) -> usize {
@@ -69,7 +64,7 @@ impl Conv {
 
 impl Kernel for Conv {
     fn tasks(&self) -> usize {
-        self.geometry.batch * self.groups * self.column_blocks()
+        self.geometry.batch * self.filters.groups * self.column_blocks()
     }
 
     fn scratch(&self) -> usize {
@@ -79,19 +74,19 @@ impl Kernel for Conv {
     unsafe fn run(&self, context: &Context<'_>, task: usize, scratch: &mut [f32]) {
         let g = &self.geometry;
         let (matrix, block) = (task / self.column_blocks(), task % self.column_blocks());
-        let (image, group) = (matrix / self.groups, matrix % self.groups);
+        let (image, group) = (matrix / self.filters.groups, matrix % self.filters.groups);
         let columns = block * self.columns..((block + 1) * self.columns).min(g.positions_len());
-        let inner = g.channels[0] / self.groups * g.plane_len();
-        let first = (image * self.groups + group) * inner;
+        let inner = self.filters.channels * g.plane_len();
+        let first = matrix * inner;
         // SAFETY: operands are only read in this step.
         let from = unsafe { &context.memory.floats(self.image)[first..first + inner] };
-        let (depth, step) = (self.depth(), self.depth_block());
+        let (depth, step) = (self.filters.depth(), self.depth_block());
         for start in (0..depth).step_by(step) {
             let rows = start..(start + step).min(depth);
             let width = gemm::panel_width(self.level);
             let len = columns.len().next_multiple_of(width) * rows.len();
             let packed = &mut scratch[..len];
-            self.level.run(PackWindows {
+            self.level.run(Patches {
                 geometry: g,
                 image: from,
                 rows: rows.clone(),
@@ -117,7 +112,8 @@ impl Conv {
         depth: Range<usize>,
         packed: &[f32],
     ) {
-        let (g, count, whole) = (&self.geometry, self.filters_per_group(), self.depth());
+        let (g, count, whole) = (&self.geometry, self.filters.count, self.filters.depth());
+        let group_len = self.filters.group_len(self.level);
         let positions = g.positions_len();
         let ends = depth.end == whole;
         // SAFETY: operands are only read in this step.
@@ -132,11 +128,13 @@ impl Conv {
                 Some(bias) => Start::Rows(&floats(bias)[filter..][..rows.len()]),
                 None => Start::Zero,
             };
+            let tiles = group * group_len + rows.start * whole;
             // SAFETY: the columns are the task's.
             unsafe {
                 let part = Part {
-                    a: &floats(self.filters)[filter * whole + depth.start..],
+                    a: &floats(self.packed)[tiles + depth.start * gemm::tile_rows(self.level)..],
                     stride_a: whole,
+                    left_packed: true,
                     rows: rows.len(),
                     k: depth.len(),
                     packed,

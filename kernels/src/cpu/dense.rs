@@ -46,6 +46,7 @@ impl Kernel for Product {
             let part = Part {
                 a: &floats(self.a)[(left * m + rows.start) * k..],
                 stride_a: k,
+                left_packed: false,
                 rows: rows.len(),
                 k,
                 packed: &floats(self.b)[right * packed..][..packed],

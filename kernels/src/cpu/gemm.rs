@@ -4,6 +4,7 @@
 //! of one panel's columns of the result in registers (Goto and van de Geijn, "Anatomy of high-performance
 //! matrix multiplication", TOMS 34(3), 2008). The left operand is read where it is. Weights are packed once.
 
+use super::elementary;
 use super::level::Level;
 use super::math;
 use crate::Activation;
@@ -88,7 +89,7 @@ impl Partition {
         let width = panel_width(level);
         let panels = n.div_ceil(width);
         let blocks = m.div_ceil(ROW_BLOCK);
-        let tile = tile_rows_of(level);
+        let tile = tile_rows(level);
         let row_block = m.div_ceil(blocks).next_multiple_of(tile).min(m);
         let operations = 2 * row_block * width * k;
         let bytes = width * k * size_of::<f32>();
@@ -121,9 +122,12 @@ impl Partition {
 
 /// A part of a product: some rows of the left operand times some panels of the right one.
 pub(super) struct Part<'a> {
-    /// The rows of the left operand, `stride_a` apart.
+    /// The rows of the left operand, `stride_a` apart; or its tiles, see `left_packed`.
     pub(super) a: &'a [f32],
     pub(super) stride_a: usize,
+    /// Whether the left operand is packed: `tile_rows` rows each are `[k][row]`, the last ones padded, and `stride_a`
+    /// is the whole depth.
+    pub(super) left_packed: bool,
     pub(super) rows: usize,
     /// The depth of the product.
     pub(super) k: usize,
@@ -149,7 +153,15 @@ impl Part<'_> {
     /// For every row, the columns of the panels must be valid for writes at `c`, and nobody else may
     /// touch them meanwhile.
     pub(super) unsafe fn run(self, level: Level) {
-        assert!(self.a.len() >= (self.rows - 1) * self.stride_a + self.k);
+        let needed = if self.left_packed {
+            let tile = tile_rows(level);
+            (self.rows - 1) / tile * tile * self.stride_a + tile * self.k
+        } else {
+            (self.rows - 1) * self.stride_a + self.k
+        };
+        assert!(self.a.len() >= needed);
+        let residual_needed = (self.rows - 1) * self.stride_c + self.n;
+        assert!(self.residual.is_none_or(|residual| residual.len() >= residual_needed));
         assert!(self.packed.len() >= self.panels.end * panel_width(level) * self.k);
         match self.start {
             Start::Columns(bias) => assert_eq!(bias.len(), self.n),
@@ -167,7 +179,7 @@ impl WithSimd for Part<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let width = VECTORS * S::F32_LANES;
         // A panel that serves one tile only needs no place in the cache.
-        let reused = self.rows > tile_rows::<S>();
+        let reused = self.rows > tile_rows_of::<S>();
         let depth = if reused { depth_block(self.k, width) } else { self.k };
         for first in (0..self.k).step_by(depth) {
             let block = first..(first + depth).min(self.k);
@@ -175,7 +187,7 @@ impl WithSimd for Part<'_> {
                 self.panel(simd, panel, block.clone());
             }
         }
-        if self.residual.is_some() || self.activation != Activation::Identity {
+        if !matches!(self.activation, Activation::Identity | Activation::Relu) {
             self.finish(simd);
         }
     }
@@ -188,19 +200,27 @@ impl Part<'_> {
         let width = VECTORS * S::F32_LANES;
         let packed = &self.packed[(panel * self.k + block.start) * width..][..block.len() * width];
         let columns = panel * width..((panel + 1) * width).min(self.n);
+        let is_last = block.end == self.k;
+        let rectifies = is_last && self.activation == Activation::Relu;
+        // Of a packed tile an element of the depth has all rows.
+        let step = if self.left_packed { tile_rows_of::<S>() } else { 1 };
         let mut row = 0;
         while row < self.rows {
-            let count = tile_rows::<S>().min(self.rows - row);
+            let count = tile_rows_of::<S>().min(self.rows - row);
             // SAFETY: `run` has checked the operands; its caller answers for the result.
             unsafe {
+                let at = row * self.stride_c + columns.start;
+                let residual = self.residual.filter(|_| is_last);
                 let tile = Tile {
-                    a: self.a.as_ptr().add(row * self.stride_a + block.start),
+                    a: self.a.as_ptr().add(row * self.stride_a + block.start * step),
                     stride_a: self.stride_a,
                     packed: packed.as_ptr(),
                     depth: block.len(),
-                    c: self.c.add(row * self.stride_c + columns.start),
+                    c: self.c.add(at),
                     stride_c: self.stride_c,
                     columns: columns.len(),
+                    residual: residual.map(|residual| residual.as_ptr().add(at)),
+                    rectifies,
                 };
                 let start = match self.start {
                     _ if block.start > 0 => Start::Result,
@@ -208,13 +228,17 @@ impl Part<'_> {
                     Start::Rows(bias) => Start::Rows(&bias[row..row + count]),
                     other => other,
                 };
-                tile.run_rows(simd, count, start);
+                if self.left_packed {
+                    tile.run_rows::<S, true>(simd, count, start);
+                } else {
+                    tile.run_rows::<S, false>(simd, count, start);
+                }
             }
             row += count;
         }
     }
 
-    /// Residual and activation over the finished part, while it is in the cache.
+    /// The activation over the finished part, while it is in the cache; tiles do the rectifier themselves.
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S) {
         let width = VECTORS * S::F32_LANES;
@@ -225,10 +249,6 @@ impl Part<'_> {
             let out = unsafe {
                 std::slice::from_raw_parts_mut(self.c.add(row * self.stride_c + first), columns)
             };
-            if let Some(residual) = self.residual {
-                let residual = &residual[row * self.stride_c + first..][..columns];
-                math::add_assign(simd, out, residual);
-            }
             math::activate(simd, self.activation, out);
         }
     }
@@ -242,7 +262,7 @@ pub(super) fn depth_block(k: usize, width: usize) -> usize {
 }
 
 /// Rows of a tile: what fits the registers beside one row of the panel and one broadcast element.
-const fn tile_rows<S: Simd>() -> usize {
+const fn tile_rows_of<S: Simd>() -> usize {
     match (S::REGISTER_COUNT, S::F32_LANES) {
         (32.., _) => 12,
         (_, 8..) => 6,
@@ -250,7 +270,7 @@ const fn tile_rows<S: Simd>() -> usize {
     }
 }
 
-const fn tile_rows_of(level: Level) -> usize {
+pub(super) const fn tile_rows(level: Level) -> usize {
     match level {
         Level::Portable => 4,
         Level::Avx2 => 6,
@@ -279,35 +299,43 @@ struct Tile {
     c: *mut f32,
     stride_c: usize,
     columns: usize,
+    /// Added at the end, with rows as far apart as those of the result.
+    residual: Option<*const f32>,
+    /// Whether what is negative becomes zero at the very end.
+    rectifies: bool,
 }
 
 impl Tile {
     /// # Safety
     /// All pointers are valid for `rows` rows, `depth` and `columns`.
     #[inline(always)]
-    unsafe fn run_rows<S: Simd>(&self, simd: S, rows: usize, start: Start<'_>) {
+    unsafe fn run_rows<S: Simd, const PACKED: bool>(&self, simd: S, rows: usize, start: Start<'_>) {
         // SAFETY: passed on.
         unsafe {
             match rows {
-                1 => self.run::<S, 1>(simd, start),
-                2 => self.run::<S, 2>(simd, start),
-                3 => self.run::<S, 3>(simd, start),
-                4 => self.run::<S, 4>(simd, start),
-                5 if tile_rows::<S>() >= 6 => self.run::<S, 5>(simd, start),
-                6 if tile_rows::<S>() >= 6 => self.run::<S, 6>(simd, start),
-                7 if tile_rows::<S>() >= 12 => self.run::<S, 7>(simd, start),
-                8 if tile_rows::<S>() >= 12 => self.run::<S, 8>(simd, start),
-                9 if tile_rows::<S>() >= 12 => self.run::<S, 9>(simd, start),
-                10 if tile_rows::<S>() >= 12 => self.run::<S, 10>(simd, start),
-                11 if tile_rows::<S>() >= 12 => self.run::<S, 11>(simd, start),
-                12 if tile_rows::<S>() >= 12 => self.run::<S, 12>(simd, start),
+                1 => self.run::<S, 1, PACKED>(simd, start),
+                2 => self.run::<S, 2, PACKED>(simd, start),
+                3 => self.run::<S, 3, PACKED>(simd, start),
+                4 => self.run::<S, 4, PACKED>(simd, start),
+                5 if tile_rows_of::<S>() >= 6 => self.run::<S, 5, PACKED>(simd, start),
+                6 if tile_rows_of::<S>() >= 6 => self.run::<S, 6, PACKED>(simd, start),
+                7 if tile_rows_of::<S>() >= 12 => self.run::<S, 7, PACKED>(simd, start),
+                8 if tile_rows_of::<S>() >= 12 => self.run::<S, 8, PACKED>(simd, start),
+                9 if tile_rows_of::<S>() >= 12 => self.run::<S, 9, PACKED>(simd, start),
+                10 if tile_rows_of::<S>() >= 12 => self.run::<S, 10, PACKED>(simd, start),
+                11 if tile_rows_of::<S>() >= 12 => self.run::<S, 11, PACKED>(simd, start),
+                12 if tile_rows_of::<S>() >= 12 => self.run::<S, 12, PACKED>(simd, start),
                 other => unreachable!("a tile of {other} rows"),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize>(&self, simd: S, start: Start<'_>) {
+    unsafe fn run<S: Simd, const ROWS: usize, const PACKED: bool>(
+        &self,
+        simd: S,
+        start: Start<'_>,
+    ) {
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
         let whole = self.columns == VECTORS * S::F32_LANES;
         // SAFETY: `load` and `store` stay within `columns`, the products within `depth` and `ROWS`.
@@ -329,20 +357,56 @@ impl Tile {
                     }
                 }
             }
-            // One pointer per row and one common index: the inner loop has no other arithmetic on addresses.
-            let rows: [*const f32; ROWS] = std::array::from_fn(|i| self.a.add(i * self.stride_a));
-            let mut right: *const S::f32s = self.packed.cast();
-            for p in 0..self.depth {
-                let [first, second] = [right.read_unaligned(), right.add(1).read_unaligned()];
-                right = right.add(VECTORS);
-                for (sum, row) in sums.iter_mut().zip(rows) {
-                    let left = simd.splat_f32s(*row.add(p));
-                    sum[0] = simd.mul_add_e_f32s(left, first, sum[0]);
-                    sum[1] = simd.mul_add_e_f32s(left, second, sum[1]);
+            self.multiply::<S, ROWS, PACKED>(simd, &mut sums);
+            if let Some(residual) = self.residual {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let from = residual.add(i * self.stride_c);
+                    let added = load(simd, from, self.columns, whole);
+                    *sum = [0, 1].map(|v| simd.add_f32s(sum[v], added[v]));
+                }
+            }
+            if self.rectifies {
+                for sum in &mut sums {
+                    *sum = sum.map(|x| elementary::relu(simd, x));
                 }
             }
             for (i, sum) in sums.iter().enumerate() {
                 store(simd, self.c.add(i * self.stride_c), self.columns, whole, *sum);
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// Adds the products over the depth.
+    ///
+    /// # Safety
+    /// The left and the right operand are valid for `ROWS` rows (`PACKED`: a whole tile) and the depth.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd, const ROWS: usize, const PACKED: bool>(
+        &self,
+        simd: S,
+        sums: &mut [[S::f32s; VECTORS]; ROWS],
+    ) {
+        // SAFETY: the products stay within `depth` and `ROWS`.
+        unsafe {
+            // One pointer per row and one common index: the inner loop has no other arithmetic on addresses.
+            let apart = if PACKED { 0 } else { self.stride_a };
+            let rows: [*const f32; ROWS] = std::array::from_fn(|i| self.a.add(i * apart));
+            let mut tile = self.a;
+            let mut right: *const S::f32s = self.packed.cast();
+            for p in 0..self.depth {
+                let [first, second] = [right.read_unaligned(), right.add(1).read_unaligned()];
+                right = right.add(VECTORS);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let left = if PACKED { *tile.add(i) } else { *rows[i].add(p) };
+                    let left = simd.splat_f32s(left);
+                    sum[0] = simd.mul_add_e_f32s(left, first, sum[0]);
+                    sum[1] = simd.mul_add_e_f32s(left, second, sum[1]);
+                }
+                if PACKED {
+                    tile = tile.add(tile_rows_of::<S>());
+                }
             }
         }
     }

@@ -1,10 +1,12 @@
 //! From a graph and its weights to the steps of a CPU program: every op becomes kernels over planned memory.
 
 use super::attention::Attention;
-use super::constants::{Constants, Matrices};
+use super::constants::{Constants, Matrices, is_packed_conv};
 use super::conv::Conv;
+use super::decode::{FewQueries, MOST_QUERIES};
 use super::dense::{Pack, Product};
 use super::elementwise::{Binary, Inner, Reduce, ToFloat, Unary};
+use super::filters::{Filters, PackFilters};
 use super::gemm::Partition;
 use super::kernel::{ELEMENTS, Kernel};
 use super::level::Level;
@@ -13,6 +15,7 @@ use super::movement::{Blocks, Gather, Permute};
 use super::pool::MaxPool;
 use super::rows::{GroupNorm, Rotary, RowOp, Rows};
 use super::schedule::{Id, Item, Schedule, Work};
+use super::thin::ThinConv;
 use super::windows::Geometry;
 use crate::ops::{bias_operand, broadcast_offsets};
 use crate::{Activation, BinaryOp, Error, Graph, Node, Op, Reduction, TensorType, Value, Weights};
@@ -34,12 +37,14 @@ pub(super) fn lower(graph: &Graph, weights: &Weights, level: Level) -> Result<Lo
     graph.weights().try_for_each(|(name, of)| weights.check(name, of))?;
     let schedule = Schedule::new(graph);
     let constants = Constants::new(graph, &schedule, level);
-    let matrices = |node: usize| Matrices::of(graph, &graph.nodes()[node]);
     let (slots, len) = schedule.place(graph, |id| match id {
         Id::Value(index) => graph.nodes()[index].output.len(),
         Id::Packed(index) => {
-            let product = schedule.product(index);
-            matrices(product).packed_len(level)
+            let node = &graph.nodes()[schedule.product(index)];
+            match node.op {
+                Op::Conv { .. } => Filters::of(graph, node).packed_len(level),
+                _ => Matrices::of(graph, node).packed_len(level),
+            }
         }
     });
     // Before the kernels, whose tables of offsets grow with the same sizes: what does not fit is refused here.
@@ -120,8 +125,11 @@ impl Lowering<'_> {
         let to = self.slots[&Id::Value(item.node)];
         match item.work {
             Work::Pack => {
-                let product = self.schedule.product(item.node);
-                Box::new(self.pack(item.node, self.node(product)))
+                let product = self.node(self.schedule.product(item.node));
+                match product.op {
+                    Op::Conv { .. } => Box::new(self.pack_filters(item.node, product)),
+                    _ => Box::new(self.pack(item.node, product)),
+                }
             }
             Work::Fused(fusion) => {
                 let product = self.node(fusion.product);
@@ -142,7 +150,10 @@ impl Lowering<'_> {
                 self.multiply(index, node, to, After { other: None, activation: *activation })
             }
             Op::MatMul { .. } => self.multiply(index, node, to, After::default()),
-            Op::Attention { .. } => Box::new(self.attention(node, to)),
+            Op::Attention { .. } => match self.attention(node, to) {
+                few if few.queries <= MOST_QUERIES => Box::new(FewQueries(few)),
+                attention => Box::new(attention),
+            },
             Op::Gather => Box::new(Gather {
                 table: operand(0),
                 indices: operand(1),
@@ -176,9 +187,8 @@ impl Lowering<'_> {
                 width: types[0].shape[2],
                 block: ELEMENTS / types[0].shape[2],
             }),
-            Op::MaxPool { window } => {
-                let geometry = Geometry::new(*window, &types[0].shape, &node.output.shape);
-                Box::new(MaxPool { from: operand(0), to, geometry })
+            Op::MaxPool { .. } => {
+                Box::new(MaxPool { from: operand(0), to, geometry: self.geometry(node) })
             }
             Op::Softmax => Box::new(rows(RowOp::Softmax, operand(0), to, types[0])),
             Op::Unary(op) => Box::new(Unary { op: *op, from: operand(0), to }),
@@ -198,7 +208,10 @@ impl Lowering<'_> {
 
     fn multiply(&self, index: usize, node: &Node, to: Slot, after: After) -> Box<dyn Kernel> {
         match node.op {
-            Op::Conv { .. } => Box::new(self.conv(node, to, after)),
+            Op::Conv { .. } if is_packed_conv(self.graph, node) => {
+                Box::new(self.conv(index, node, to, after))
+            }
+            Op::Conv { .. } => Box::new(self.thin_conv(node, to, after)),
             _ => Box::new(self.product(index, node, to, after)),
         }
     }
@@ -217,21 +230,38 @@ impl Lowering<'_> {
         Product { a, b, c: to, m, n, k, pairs, bias, residual, activation, partition, level }
     }
 
-    fn conv(&self, node: &Node, to: Slot, after: After) -> Conv {
-        let Op::Conv { window, groups, .. } = node.op else {
+    fn geometry(&self, node: &Node) -> Geometry {
+        let (Op::Conv { window, .. } | Op::MaxPool { window }) = node.op else {
             unreachable!("asked for windows only")
         };
-        let types = self.graph.operand_types(node);
-        let geometry = Geometry::new(window, &types[0].shape, &node.output.shape);
-        Conv::new(
-            [self.slot(node.operands[0]), self.slot(node.operands[1])],
-            node.operands.get(2).map(|&bias| self.slot(bias)),
+        Geometry::new(window, &self.graph.operand_types(node)[0].shape, &node.output.shape)
+    }
+
+    fn conv(&self, index: usize, node: &Node, to: Slot, after: After) -> Conv {
+        let filters = Filters::of(self.graph, node);
+        let constant =
+            self.constants.filters(self.schedule.home[node.operands[1].index()], filters);
+        let packed = constant.unwrap_or_else(|| self.slots[&Id::Packed(index)]);
+        let bias = node.operands.get(2).map(|&bias| self.slot(bias));
+        let slots = [self.slot(node.operands[0]), packed, to];
+        Conv::new(slots, bias, self.geometry(node), filters, after, self.level)
+    }
+
+    fn thin_conv(&self, node: &Node, to: Slot, after: After) -> ThinConv {
+        ThinConv {
+            image: self.slot(node.operands[0]),
+            filters: self.slot(node.operands[1]),
+            bias: node.operands.get(2).map(|&bias| self.slot(bias)),
             to,
-            geometry,
-            groups,
             after,
-            self.level,
-        )
+            geometry: self.geometry(node),
+            groups: Filters::of(self.graph, node).groups,
+        }
+    }
+
+    fn pack_filters(&self, index: usize, node: &Node) -> PackFilters {
+        let (from, to) = (self.slot(node.operands[1]), self.slots[&Id::Packed(index)]);
+        PackFilters { filters: Filters::of(self.graph, node), from, to }
     }
 
     fn pack(&self, index: usize, node: &Node) -> Pack {

@@ -6,8 +6,11 @@
 mod attention;
 mod constants;
 mod conv;
+mod decode;
 mod dense;
+mod elementary;
 mod elementwise;
+mod filters;
 mod gemm;
 mod kernel;
 mod level;
@@ -15,12 +18,14 @@ mod lower;
 mod math;
 mod memory;
 mod movement;
+mod patches;
 mod pool;
 mod program;
 mod rows;
 mod schedule;
 mod sources;
 mod team;
+mod thin;
 mod windows;
 
 pub use level::Level;

@@ -1,6 +1,7 @@
 //! The order of the steps of a CPU program, what is fused, and how long each value lives.
 //! Where values are placed follows from that; what a step computes is made in `lower`.
 
+use super::constants::is_packed_conv;
 use super::memory::{ALIGNMENT, Place, Slot};
 use crate::{Activation, BinaryOp, Graph, Node, Op, UnaryOp};
 use std::collections::BTreeMap;
@@ -111,7 +112,7 @@ impl Schedule {
         let mut reads: Vec<Id> =
             product.operands.iter().map(|v| Id::Value(self.home[v.index()])).collect();
         let right = self.home[product.operands[1].index()];
-        let packs = !matches!(product.op, Op::Conv { .. });
+        let packs = !matches!(product.op, Op::Conv { .. }) || is_packed_conv(graph, product);
         if packs && !graph.nodes()[right].op.is_fixed() {
             let packed = Id::Packed(index);
             let reads_right = vec![Id::Value(right)];
