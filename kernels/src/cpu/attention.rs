@@ -62,8 +62,8 @@ impl Attention {
     fn sizes(&self) -> [usize; 5] {
         let padded = self.padded_keys();
         [
-            gemm::packed_len(self.level, self.width, self.keys),
-            gemm::packed_len(self.level, self.keys, self.width),
+            gemm::packed_len(self.level, self.width, self.keys, false),
+            gemm::packed_len(self.level, self.keys, self.width, false),
             padded,
             QUERY_BLOCK.min(self.queries) * padded,
             QUERY_BLOCK.min(self.queries),
@@ -148,6 +148,7 @@ impl Kernel for Attention {
             rows: queries.len(),
             k,
             packed,
+            halves: false,
             panels: 0..n.div_ceil(gemm::panel_width(self.level)),
             n,
             c,

@@ -198,6 +198,19 @@ fn multiply_add<S: Simd>(simd: S, out: &mut [f32], a: &[f32], b: &[f32]) {
     simd.partial_store_f32s(out_rest, simd.mul_add_e_f32s(a, b, sum));
 }
 
+/// The largest magnitude of a row, and zero: or what is not a number, if an element is not finite.
+#[inline(always)]
+pub(super) fn largest_magnitude<S: Simd>(simd: S, row: &[f32]) -> (f32, f32) {
+    let (vectors, rest) = S::as_simd_f32s(row);
+    let mut largest = simd.abs_f32s(simd.partial_load_f32s(rest));
+    let mut zero = simd.sub_f32s(largest, largest);
+    for vector in vectors {
+        largest = simd.max_f32s(largest, simd.abs_f32s(*vector));
+        zero = simd.add_f32s(zero, simd.sub_f32s(*vector, *vector));
+    }
+    (simd.reduce_max_f32s(largest), simd.reduce_sum_f32s(zero))
+}
+
 /// `out += factor · a` for rows of one length.
 #[inline(always)]
 pub(super) fn add_scaled<S: Simd>(simd: S, out: &mut [f32], factor: f32, a: &[f32]) {

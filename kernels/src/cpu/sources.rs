@@ -20,13 +20,15 @@ macro_rules! shared {
 }
 
 /// What every graph runs.
-const COMMON: [Source; 14] = [
+const COMMON: [Source; 16] = [
     shared!("ops/elementwise.rs"),
     shared!("ops/conv.rs"),
     shared!("tensor.rs"),
     shared!("weights.rs"),
+    source!("bytes.rs"),
     source!("constants.rs"),
     source!("filters.rs"),
+    source!("forms.rs"),
     source!("mod.rs"),
     source!("kernel.rs"),
     source!("level.rs"),
@@ -60,6 +62,7 @@ fn of(op: &Op) -> &'static [Source] {
                 &[
                     source!("conv.rs"),
                     source!("gemm.rs"),
+                    source!("panels.rs"),
                     source!("elementary.rs"),
                     source!("math.rs"),
                     source!("windows.rs"),
@@ -81,6 +84,7 @@ fn of(op: &Op) -> &'static [Source] {
                 &[
                     source!("dense.rs"),
                     source!("gemm.rs"),
+                    source!("panels.rs"),
                     source!("elementary.rs"),
                     source!("math.rs"),
                 ]
@@ -92,6 +96,7 @@ fn of(op: &Op) -> &'static [Source] {
                     source!("attention.rs"),
                     source!("decode.rs"),
                     source!("gemm.rs"),
+                    source!("panels.rs"),
                     source!("elementary.rs"),
                     source!("math.rs"),
                 ]
