@@ -31,30 +31,51 @@ pub enum Precision {
     F32,
     /// IEEE binary16 storage; sums may be kept in binary32.
     F16,
+    /// Weights that multiply activations or are looked up are rounded to bf16, the upper half of a binary32; values,
+    /// products and sums are binary32.
+    Bf16,
+    /// Weights of dense layers and tables are 8-bit integers with a factor for each row, the activations that they
+    /// multiply are quantised for each row when they are there, and their sums are integers; all else is binary32.
+    Int8,
 }
 
 impl Precision {
-    /// Bytes of one float value.
+    /// All precisions.
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Bf16, Self::Int8];
+
+    /// Bytes of one float value that is computed. [`crate::Cost`] counts weights as if they were values, too.
     pub const fn bytes(self) -> usize {
         match self {
-            Self::F32 => 4,
+            Self::F32 | Self::Bf16 | Self::Int8 => 4,
             Self::F16 => 2,
         }
     }
 
-    /// The unit roundoff *u*: half the distance from 1 to the next number.
+    /// Bytes of one element of a weight that is kept in this precision.
+    pub const fn weight_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Int8 => 1,
+        }
+    }
+
+    /// The unit roundoff *u* of computed values: half the distance from 1 to the next number. What rounding the
+    /// weights costs beside that is no matter of *u*.
     pub const fn unit_roundoff(self) -> f64 {
         match self {
-            Self::F32 => 5.960_464_477_539_063e-8,
+            Self::F32 | Self::Bf16 | Self::Int8 => 5.960_464_477_539_063e-8,
             Self::F16 => 4.882_812_5e-4,
         }
     }
 
-    /// `f32` or `f16`, as it stands in a case id.
+    /// `f32`, `f16`, `bf16` or `int8`, as it stands in a case id.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         }
     }
 }
@@ -69,11 +90,10 @@ impl std::str::FromStr for Precision {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            other => Err(format!("`{other}` is not a precision; there are f32 and f16")),
-        }
+        let found = Self::ALL.into_iter().find(|precision| precision.name() == text);
+        found.ok_or_else(|| {
+            format!("`{text}` is not a precision; there are f32, f16, bf16 and int8")
+        })
     }
 }
 

@@ -50,15 +50,20 @@ impl Attention {
         self.queries.div_ceil(QUERY_BLOCK)
     }
 
-    fn padded_keys(&self) -> usize {
+    /// Elements from one key to the next, of all heads.
+    pub(super) fn key_stride(&self) -> usize {
+        self.heads / self.group * self.width
+    }
+
+    pub(super) fn padded_keys(&self) -> usize {
         self.keys.next_multiple_of(gemm::panel_width(self.level))
     }
 
     fn sizes(&self) -> [usize; 5] {
         let padded = self.padded_keys();
         [
-            gemm::packed_len(self.level, self.width, self.keys),
-            gemm::packed_len(self.level, self.keys, self.width),
+            gemm::packed_len(self.level, self.width, self.keys, false),
+            gemm::packed_len(self.level, self.keys, self.width, false),
             padded,
             QUERY_BLOCK.min(self.queries) * padded,
             QUERY_BLOCK.min(self.queries),
@@ -74,8 +79,25 @@ impl Attention {
         Scratch { keys, values, caps, scores, inverses: &mut rest[..inverses] }
     }
 
+    /// The bias `[queries, keys]` of one head of one example, if there is one.
+    ///
+    /// # Safety
+    /// Nobody writes to the bias while the result lives.
+    pub(super) unsafe fn bias_of<'a>(
+        &self,
+        context: &Context<'a>,
+        batch: usize,
+        head: usize,
+    ) -> Option<&'a [f32]> {
+        let (slot, sizes) = self.bias?;
+        let matrix = batch % sizes[0] * sizes[1] + head % sizes[1];
+        // SAFETY: passed on.
+        let bias = unsafe { context.memory.floats(slot) };
+        Some(&bias[matrix * self.queries * self.keys..][..self.queries * self.keys])
+    }
+
     /// The largest score that each key may have: hidden keys are finite, the padding is not.
-    fn fill_caps(&self, mask: Option<&[i32]>, caps: &mut [f32]) {
+    pub(super) fn fill_caps(&self, mask: Option<&[i32]>, caps: &mut [f32]) {
         let (keys, padding) = caps.split_at_mut(self.keys);
         padding.fill(f32::NEG_INFINITY);
         match mask {
@@ -102,7 +124,7 @@ impl Kernel for Attention {
         let (pair, block) = (task / self.blocks(), task % self.blocks());
         let (batch, head) = (pair / self.heads, pair % self.heads);
         let queries = block * QUERY_BLOCK..((block + 1) * QUERY_BLOCK).min(self.queries);
-        let (stride, key_stride) = (self.heads * self.width, self.heads / self.group * self.width);
+        let (stride, key_stride) = (self.heads * self.width, self.key_stride());
         let first_key = batch * self.keys * key_stride + head / self.group * self.width;
         let first = (batch * self.queries + queries.start) * stride + head * self.width;
         let own = self.split(scratch);
@@ -122,9 +144,11 @@ impl Kernel for Attention {
         let part = |a, stride_a, k, packed, n: usize, c, stride_c| Part {
             a,
             stride_a,
+            left_packed: false,
             rows: queries.len(),
             k,
             packed,
+            halves: false,
             panels: 0..n.div_ceil(gemm::panel_width(self.level)),
             n,
             c,
@@ -139,16 +163,11 @@ impl Kernel for Attention {
             part(&query[first..], stride, self.width, own.keys, padded, scores, padded)
                 .run(self.level);
         }
-        // SAFETY: the bias is only read in this step.
-        let bias = self.bias.map(|(slot, sizes)| unsafe {
-            let matrix = batch % sizes[0] * sizes[1] + head % sizes[1];
-            let bias = context.memory.floats(slot);
-            &bias[matrix * self.queries * self.keys..][..self.queries * self.keys]
-        });
         let rows = SoftmaxRows {
             op: self,
             first_query: queries.start,
-            bias,
+            // SAFETY: operands are only read in this step.
+            bias: unsafe { self.bias_of(context, batch, head) },
             caps: own.caps,
             scores: &mut own.scores[..queries.len() * padded],
             inverses: &mut own.inverses[..queries.len()],
@@ -166,13 +185,16 @@ impl Kernel for Attention {
 }
 
 /// Turns rows of products into rows of exponentials, and keeps the reciprocals of their sums.
-struct SoftmaxRows<'a> {
-    op: &'a Attention,
-    first_query: usize,
-    bias: Option<&'a [f32]>,
-    caps: &'a [f32],
-    scores: &'a mut [f32],
-    inverses: &'a mut [f32],
+pub(super) struct SoftmaxRows<'a> {
+    pub(super) op: &'a Attention,
+    /// The query of the first row.
+    pub(super) first_query: usize,
+    /// Of all queries.
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) caps: &'a [f32],
+    /// Rows of padded keys.
+    pub(super) scores: &'a mut [f32],
+    pub(super) inverses: &'a mut [f32],
 }
 
 impl WithSimd for SoftmaxRows<'_> {

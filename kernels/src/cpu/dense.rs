@@ -13,6 +13,8 @@ pub(super) struct Product {
     pub(super) a: Slot,
     /// Packed; all of them take the same room.
     pub(super) b: Slot,
+    /// Whether it is in bf16.
+    pub(super) halves: bool,
     /// `m × n` each, one after the other.
     pub(super) c: Slot,
     pub(super) m: usize,
@@ -38,7 +40,7 @@ impl Kernel for Product {
         let (left, right) = self.pairs[pair];
         let panels = n.div_ceil(gemm::panel_width(self.level));
         let (rows, panels) = self.partition.task(task % self.partition.tasks(), m, panels);
-        let packed = gemm::packed_len(self.level, k, n);
+        let packed = gemm::packed_len(self.level, k, n, self.halves);
         // SAFETY: operands are only read in this step; tasks differ in rows or in panels of `c`.
         unsafe {
             let floats = |slot| context.memory.floats(slot);
@@ -46,9 +48,11 @@ impl Kernel for Product {
             let part = Part {
                 a: &floats(self.a)[(left * m + rows.start) * k..],
                 stride_a: k,
+                left_packed: false,
                 rows: rows.len(),
                 k,
                 packed: &floats(self.b)[right * packed..][..packed],
+                halves: self.halves,
                 panels,
                 n,
                 c: context.memory.pointer(self.c).add(first),

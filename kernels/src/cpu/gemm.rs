@@ -1,11 +1,15 @@
 //! The matrix product of the CPU device: register tiles over a right operand that is packed into panels.
 //!
-//! A panel holds `width` columns of the right operand, `[k][width]`, padded with zeros. A tile keeps some rows
+//! A panel holds `width` columns of the right operand, `[k][width]`, padded with zeros (`panels`). A tile keeps some rows
 //! of one panel's columns of the result in registers (Goto and van de Geijn, "Anatomy of high-performance
 //! matrix multiplication", TOMS 34(3), 2008). The left operand is read where it is. Weights are packed once.
 
+use super::elementary;
 use super::level::Level;
 use super::math;
+pub(super) use super::panels::{
+    Partition, Strides, pack, pack_halves, pack_panel, packed_len, panel_width,
+};
 use crate::Activation;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -14,121 +18,22 @@ use std::ops::Range;
 pub(super) const VECTORS: usize = 2;
 /// Bytes of one panel that stay in the first-level cache while rows pass by.
 const PANEL_CACHE_BYTES: usize = 24 * 1024;
-/// Rows whose left operand stays in the second-level cache while panels pass by.
-const ROW_BLOCK: usize = 144;
-/// Operations that make a task worth handing to a thread.
-const TASK_OPERATIONS: usize = 3_000_000;
-/// Bytes of panels that do so when there are few rows: what is read, not what is computed, takes the time.
-const TASK_BYTES: usize = 256 * 1024;
-
-/// Columns of a panel.
-pub(super) const fn panel_width(level: Level) -> usize {
-    VECTORS * level.lanes()
-}
-
-/// Floats that a packed right operand of `k` rows and `n` columns takes.
-pub(super) const fn packed_len(level: Level, k: usize, n: usize) -> usize {
-    let width = panel_width(level);
-    n.div_ceil(width) * width * k
-}
-
-/// Where the elements of a right operand of `n` columns are: column `j`, row `p` at `j·column + p·row`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Strides {
-    pub(super) column: usize,
-    pub(super) row: usize,
-}
-
-/// Packs the columns of one panel, beginning with `first`, of a right operand with `n` columns.
-pub(super) fn pack_panel(
-    from: &[f32],
-    strides: Strides,
-    columns: Range<usize>,
-    width: usize,
-    panel: &mut [f32],
-) {
-    for (p, row) in panel.chunks_exact_mut(width).enumerate() {
-        for (j, slot) in row.iter_mut().enumerate() {
-            let column = columns.start + j;
-            *slot = if column < columns.end {
-                from[column * strides.column + p * strides.row]
-            } else {
-                0.0
-            };
-        }
-    }
-}
-
-/// Packs a whole right operand of `k` rows and `n` columns.
-pub(super) fn pack(
-    level: Level,
-    from: &[f32],
-    strides: Strides,
-    k: usize,
-    n: usize,
-    to: &mut [f32],
-) {
-    let width = panel_width(level);
-    for (index, panel) in to.chunks_exact_mut(width * k).enumerate() {
-        pack_panel(from, strides, index * width..n, width, panel);
-    }
-}
-
-/// How a product is cut into tasks: blocks of rows times groups of panels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Partition {
-    row_block: usize,
-    row_blocks: usize,
-    panel_group: usize,
-    panel_groups: usize,
-}
-
-impl Partition {
-    pub(super) fn new(level: Level, m: usize, n: usize, k: usize) -> Self {
-        let width = panel_width(level);
-        let panels = n.div_ceil(width);
-        let blocks = m.div_ceil(ROW_BLOCK);
-        let tile = tile_rows_of(level);
-        let row_block = m.div_ceil(blocks).next_multiple_of(tile).min(m);
-        let operations = 2 * row_block * width * k;
-        let bytes = width * k * size_of::<f32>();
-        let most = if m <= tile { TASK_BYTES / bytes.max(1) } else { panels };
-        let panel_group = (TASK_OPERATIONS / operations.max(1)).min(most).clamp(1, panels);
-        Self {
-            row_block,
-            row_blocks: m.div_ceil(row_block),
-            panel_group,
-            panel_groups: panels.div_ceil(panel_group),
-        }
-    }
-
-    pub(super) const fn tasks(&self) -> usize {
-        self.row_blocks * self.panel_groups
-    }
-
-    /// The rows and the panels of a task.
-    pub(super) fn task(
-        &self,
-        task: usize,
-        m: usize,
-        panels: usize,
-    ) -> (Range<usize>, Range<usize>) {
-        let row = task / self.panel_groups * self.row_block;
-        let panel = task % self.panel_groups * self.panel_group;
-        (row..(row + self.row_block).min(m), panel..(panel + self.panel_group).min(panels))
-    }
-}
 
 /// A part of a product: some rows of the left operand times some panels of the right one.
 pub(super) struct Part<'a> {
-    /// The rows of the left operand, `stride_a` apart.
+    /// The rows of the left operand, `stride_a` apart; or its tiles, see `left_packed`.
     pub(super) a: &'a [f32],
     pub(super) stride_a: usize,
+    /// Whether the left operand is packed: `tile_rows` rows each are `[k][row]`, the last ones padded, and `stride_a`
+    /// is the whole depth.
+    pub(super) left_packed: bool,
     pub(super) rows: usize,
     /// The depth of the product.
     pub(super) k: usize,
     /// All panels of the right operand.
     pub(super) packed: &'a [f32],
+    /// Whether these hold bf16, see `pack_halves`.
+    pub(super) halves: bool,
     /// Those of this part.
     pub(super) panels: Range<usize>,
     /// All columns of the result.
@@ -149,8 +54,18 @@ impl Part<'_> {
     /// For every row, the columns of the panels must be valid for writes at `c`, and nobody else may
     /// touch them meanwhile.
     pub(super) unsafe fn run(self, level: Level) {
-        assert!(self.a.len() >= (self.rows - 1) * self.stride_a + self.k);
-        assert!(self.packed.len() >= self.panels.end * panel_width(level) * self.k);
+        let needed = if self.left_packed {
+            let tile = tile_rows(level);
+            (self.rows - 1) / tile * tile * self.stride_a + tile * self.k
+        } else {
+            (self.rows - 1) * self.stride_a + self.k
+        };
+        assert!(self.a.len() >= needed);
+        let residual_needed = (self.rows - 1) * self.stride_c + self.n;
+        assert!(self.residual.is_none_or(|residual| residual.len() >= residual_needed));
+        assert!(!(self.left_packed && self.halves), "one operand is packed for the whole product");
+        let packed = packed_len(level, self.k, self.panels.end * panel_width(level), self.halves);
+        assert!(self.packed.len() >= packed);
         match self.start {
             Start::Columns(bias) => assert_eq!(bias.len(), self.n),
             Start::Rows(bias) => assert_eq!(bias.len(), self.rows),
@@ -167,54 +82,87 @@ impl WithSimd for Part<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let width = VECTORS * S::F32_LANES;
         // A panel that serves one tile only needs no place in the cache.
-        let reused = self.rows > tile_rows::<S>();
+        let reused = self.rows > tile_rows_of::<S>();
         let depth = if reused { depth_block(self.k, width) } else { self.k };
         for first in (0..self.k).step_by(depth) {
             let block = first..(first + depth).min(self.k);
+            if self.left_packed {
+                // A tile stays, panels pass by: the rows of the result are written on and on.
+                for row in (0..self.rows).step_by(tile_rows_of::<S>()) {
+                    for panel in self.panels.clone() {
+                        self.tile::<S, LEFT_TILES>(simd, row, panel, block.clone());
+                    }
+                }
+                continue;
+            }
             for panel in self.panels.clone() {
-                self.panel(simd, panel, block.clone());
+                for row in (0..self.rows).step_by(tile_rows_of::<S>()) {
+                    if self.halves {
+                        self.tile::<S, RIGHT_HALVES>(simd, row, panel, block.clone());
+                    } else {
+                        self.tile::<S, PLAIN>(simd, row, panel, block.clone());
+                    }
+                }
             }
         }
-        if self.residual.is_some() || self.activation != Activation::Identity {
+        if !matches!(self.activation, Activation::Identity | Activation::Relu) {
             self.finish(simd);
         }
     }
 }
 
+/// How the operands of a tile lie in memory.
+const PLAIN: u8 = 0;
+const LEFT_TILES: u8 = 1;
+const RIGHT_HALVES: u8 = 2;
+
 impl Part<'_> {
-    /// All rows of one panel for one block of the depth.
+    /// One tile for one block of the depth.
     #[inline(always)]
-    fn panel<S: Simd>(&self, simd: S, panel: usize, block: Range<usize>) {
+    fn tile<S: Simd, const FORM: u8>(
+        &self,
+        simd: S,
+        row: usize,
+        panel: usize,
+        block: Range<usize>,
+    ) {
         let width = VECTORS * S::F32_LANES;
-        let packed = &self.packed[(panel * self.k + block.start) * width..][..block.len() * width];
+        // Of a packed tile an element of the depth has all rows; of bf16 two rows take the room of one.
+        let step = if FORM == LEFT_TILES { tile_rows_of::<S>() } else { 1 };
+        let packed_rows = if FORM == RIGHT_HALVES {
+            panel * self.k.div_ceil(2) + block.start / 2
+        } else {
+            panel * self.k + block.start
+        };
         let columns = panel * width..((panel + 1) * width).min(self.n);
-        let mut row = 0;
-        while row < self.rows {
-            let count = tile_rows::<S>().min(self.rows - row);
-            // SAFETY: `run` has checked the operands; its caller answers for the result.
-            unsafe {
-                let tile = Tile {
-                    a: self.a.as_ptr().add(row * self.stride_a + block.start),
-                    stride_a: self.stride_a,
-                    packed: packed.as_ptr(),
-                    depth: block.len(),
-                    c: self.c.add(row * self.stride_c + columns.start),
-                    stride_c: self.stride_c,
-                    columns: columns.len(),
-                };
-                let start = match self.start {
-                    _ if block.start > 0 => Start::Result,
-                    Start::Columns(bias) => Start::Columns(&bias[columns.clone()]),
-                    Start::Rows(bias) => Start::Rows(&bias[row..row + count]),
-                    other => other,
-                };
-                tile.run_rows(simd, count, start);
-            }
-            row += count;
+        let count = tile_rows_of::<S>().min(self.rows - row);
+        let is_last = block.end == self.k;
+        let start = match self.start {
+            _ if block.start > 0 => Start::Result,
+            Start::Columns(bias) => Start::Columns(&bias[columns.clone()]),
+            Start::Rows(bias) => Start::Rows(&bias[row..row + count]),
+            other => other,
+        };
+        let at = row * self.stride_c + columns.start;
+        let residual = self.residual.filter(|_| is_last);
+        // SAFETY: `run` has checked the operands; its caller answers for the result.
+        unsafe {
+            let tile = Tile {
+                a: self.a.as_ptr().add(row * self.stride_a + block.start * step),
+                stride_a: self.stride_a,
+                packed: self.packed.as_ptr().add(packed_rows * width),
+                depth: block.len(),
+                c: self.c.add(at),
+                stride_c: self.stride_c,
+                columns: columns.len(),
+                residual: residual.map(|residual| residual.as_ptr().add(at)),
+                rectifies: is_last && self.activation == Activation::Relu,
+            };
+            tile.run_rows::<S, FORM>(simd, count, start);
         }
     }
 
-    /// Residual and activation over the finished part, while it is in the cache.
+    /// The activation over the finished part, while it is in the cache; tiles do the rectifier themselves.
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S) {
         let width = VECTORS * S::F32_LANES;
@@ -225,10 +173,6 @@ impl Part<'_> {
             let out = unsafe {
                 std::slice::from_raw_parts_mut(self.c.add(row * self.stride_c + first), columns)
             };
-            if let Some(residual) = self.residual {
-                let residual = &residual[row * self.stride_c + first..][..columns];
-                math::add_assign(simd, out, residual);
-            }
             math::activate(simd, self.activation, out);
         }
     }
@@ -238,11 +182,12 @@ impl Part<'_> {
 #[inline(always)]
 pub(super) fn depth_block(k: usize, width: usize) -> usize {
     let most = PANEL_CACHE_BYTES / (width * size_of::<f32>());
-    k.div_ceil(k.div_ceil(most))
+    // Even, because bf16 has rows in pairs.
+    k.div_ceil(k.div_ceil(most)).next_multiple_of(2)
 }
 
 /// Rows of a tile: what fits the registers beside one row of the panel and one broadcast element.
-const fn tile_rows<S: Simd>() -> usize {
+const fn tile_rows_of<S: Simd>() -> usize {
     match (S::REGISTER_COUNT, S::F32_LANES) {
         (32.., _) => 12,
         (_, 8..) => 6,
@@ -250,7 +195,7 @@ const fn tile_rows<S: Simd>() -> usize {
     }
 }
 
-const fn tile_rows_of(level: Level) -> usize {
+pub(super) const fn tile_rows(level: Level) -> usize {
     match level {
         Level::Portable => 4,
         Level::Avx2 => 6,
@@ -279,35 +224,39 @@ struct Tile {
     c: *mut f32,
     stride_c: usize,
     columns: usize,
+    /// Added at the end, with rows as far apart as those of the result.
+    residual: Option<*const f32>,
+    /// Whether what is negative becomes zero at the very end.
+    rectifies: bool,
 }
 
 impl Tile {
     /// # Safety
     /// All pointers are valid for `rows` rows, `depth` and `columns`.
     #[inline(always)]
-    unsafe fn run_rows<S: Simd>(&self, simd: S, rows: usize, start: Start<'_>) {
+    unsafe fn run_rows<S: Simd, const FORM: u8>(&self, simd: S, rows: usize, start: Start<'_>) {
         // SAFETY: passed on.
         unsafe {
             match rows {
-                1 => self.run::<S, 1>(simd, start),
-                2 => self.run::<S, 2>(simd, start),
-                3 => self.run::<S, 3>(simd, start),
-                4 => self.run::<S, 4>(simd, start),
-                5 if tile_rows::<S>() >= 6 => self.run::<S, 5>(simd, start),
-                6 if tile_rows::<S>() >= 6 => self.run::<S, 6>(simd, start),
-                7 if tile_rows::<S>() >= 12 => self.run::<S, 7>(simd, start),
-                8 if tile_rows::<S>() >= 12 => self.run::<S, 8>(simd, start),
-                9 if tile_rows::<S>() >= 12 => self.run::<S, 9>(simd, start),
-                10 if tile_rows::<S>() >= 12 => self.run::<S, 10>(simd, start),
-                11 if tile_rows::<S>() >= 12 => self.run::<S, 11>(simd, start),
-                12 if tile_rows::<S>() >= 12 => self.run::<S, 12>(simd, start),
+                1 => self.run::<S, 1, FORM>(simd, start),
+                2 => self.run::<S, 2, FORM>(simd, start),
+                3 => self.run::<S, 3, FORM>(simd, start),
+                4 => self.run::<S, 4, FORM>(simd, start),
+                5 if tile_rows_of::<S>() >= 6 => self.run::<S, 5, FORM>(simd, start),
+                6 if tile_rows_of::<S>() >= 6 => self.run::<S, 6, FORM>(simd, start),
+                7 if tile_rows_of::<S>() >= 12 => self.run::<S, 7, FORM>(simd, start),
+                8 if tile_rows_of::<S>() >= 12 => self.run::<S, 8, FORM>(simd, start),
+                9 if tile_rows_of::<S>() >= 12 => self.run::<S, 9, FORM>(simd, start),
+                10 if tile_rows_of::<S>() >= 12 => self.run::<S, 10, FORM>(simd, start),
+                11 if tile_rows_of::<S>() >= 12 => self.run::<S, 11, FORM>(simd, start),
+                12 if tile_rows_of::<S>() >= 12 => self.run::<S, 12, FORM>(simd, start),
                 other => unreachable!("a tile of {other} rows"),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize>(&self, simd: S, start: Start<'_>) {
+    unsafe fn run<S: Simd, const ROWS: usize, const FORM: u8>(&self, simd: S, start: Start<'_>) {
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
         let whole = self.columns == VECTORS * S::F32_LANES;
         // SAFETY: `load` and `store` stay within `columns`, the products within `depth` and `ROWS`.
@@ -329,20 +278,116 @@ impl Tile {
                     }
                 }
             }
-            // One pointer per row and one common index: the inner loop has no other arithmetic on addresses.
-            let rows: [*const f32; ROWS] = std::array::from_fn(|i| self.a.add(i * self.stride_a));
-            let mut right: *const S::f32s = self.packed.cast();
-            for p in 0..self.depth {
-                let [first, second] = [right.read_unaligned(), right.add(1).read_unaligned()];
-                right = right.add(VECTORS);
-                for (sum, row) in sums.iter_mut().zip(rows) {
-                    let left = simd.splat_f32s(*row.add(p));
-                    sum[0] = simd.mul_add_e_f32s(left, first, sum[0]);
-                    sum[1] = simd.mul_add_e_f32s(left, second, sum[1]);
+            if FORM == RIGHT_HALVES {
+                self.multiply_halves::<S, ROWS>(simd, &mut sums);
+            } else {
+                self.multiply::<S, ROWS, FORM>(simd, &mut sums);
+            }
+            if let Some(residual) = self.residual {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let from = residual.add(i * self.stride_c);
+                    let added = load(simd, from, self.columns, whole);
+                    sum[0] = simd.add_f32s(sum[0], added[0]);
+                    sum[1] = simd.add_f32s(sum[1], added[1]);
+                }
+            }
+            if self.rectifies {
+                for sum in &mut sums {
+                    sum[0] = elementary::relu(simd, sum[0]);
+                    sum[1] = elementary::relu(simd, sum[1]);
                 }
             }
             for (i, sum) in sums.iter().enumerate() {
                 store(simd, self.c.add(i * self.stride_c), self.columns, whole, *sum);
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// Adds the products over the depth.
+    ///
+    /// # Safety
+    /// The left and the right operand are valid for `ROWS` rows (`LEFT_TILES`: a whole tile) and the depth.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd, const ROWS: usize, const FORM: u8>(
+        &self,
+        simd: S,
+        sums: &mut [[S::f32s; VECTORS]; ROWS],
+    ) {
+        // SAFETY: the products stay within `depth` and `ROWS`.
+        unsafe {
+            // One pointer per row and one common index: the inner loop has no other arithmetic on addresses.
+            let apart = if FORM == LEFT_TILES { 0 } else { self.stride_a };
+            let rows: [*const f32; ROWS] = std::array::from_fn(|i| self.a.add(i * apart));
+            let mut tile = self.a;
+            let mut right: *const S::f32s = self.packed.cast();
+            for p in 0..self.depth {
+                let [first, second] = [right.read_unaligned(), right.add(1).read_unaligned()];
+                right = right.add(VECTORS);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let left = if FORM == LEFT_TILES { *tile.add(i) } else { *rows[i].add(p) };
+                    let left = simd.splat_f32s(left);
+                    sum[0] = simd.mul_add_e_f32s(left, first, sum[0]);
+                    sum[1] = simd.mul_add_e_f32s(left, second, sum[1]);
+                }
+                if FORM == LEFT_TILES {
+                    tile = tile.add(tile_rows_of::<S>());
+                }
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// The same with a right operand in bf16, which is the upper half of an f32.
+    ///
+    /// # Safety
+    /// As of `multiply`, and the right operand has half as many rows, rounded up.
+    #[inline(always)]
+    unsafe fn multiply_halves<S: Simd, const ROWS: usize>(
+        &self,
+        simd: S,
+        sums: &mut [[S::f32s; VECTORS]; ROWS],
+    ) {
+        let (shift, upper) = (simd.splat_u32s(16), simd.splat_u32s(0xffff_0000));
+        // Few rows have few sums, each of which would wait for its last addition.
+        let mut others = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        // SAFETY: the products stay within `depth` and `ROWS`.
+        unsafe {
+            let rows: [*const f32; ROWS] = std::array::from_fn(|i| self.a.add(i * self.stride_a));
+            let mut right: *const S::u32s = self.packed.cast();
+            for p in 0..self.depth.div_ceil(2) {
+                let words = [right.read_unaligned(), right.add(1).read_unaligned()];
+                right = right.add(VECTORS);
+                let lower = [
+                    simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(words[0], shift)),
+                    simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(words[1], shift)),
+                ];
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    let left = simd.splat_f32s(*row.add(2 * p));
+                    sum[0] = simd.mul_add_e_f32s(left, lower[0], sum[0]);
+                    sum[1] = simd.mul_add_e_f32s(left, lower[1], sum[1]);
+                }
+                if 2 * p + 1 == self.depth {
+                    break;
+                }
+                let upper = [
+                    simd.transmute_f32s_u32s(simd.and_u32s(words[0], upper)),
+                    simd.transmute_f32s_u32s(simd.and_u32s(words[1], upper)),
+                ];
+                let sums = if ROWS <= 2 { &mut others } else { &mut *sums };
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    let left = simd.splat_f32s(*row.add(2 * p + 1));
+                    sum[0] = simd.mul_add_e_f32s(left, upper[0], sum[0]);
+                    sum[1] = simd.mul_add_e_f32s(left, upper[1], sum[1]);
+                }
+            }
+        }
+        for (sum, other) in sums.iter_mut().zip(others) {
+            if ROWS <= 2 {
+                sum[0] = simd.add_f32s(sum[0], other[0]);
+                sum[1] = simd.add_f32s(sum[1], other[1]);
             }
         }
     }

@@ -1,10 +1,14 @@
 //! From a graph and its weights to the steps of a CPU program: every op becomes kernels over planned memory.
 
 use super::attention::Attention;
-use super::constants::{Constants, Matrices};
+use super::bytes::{self, ByteProduct, Quantise};
+use super::constants::Constants;
 use super::conv::Conv;
+use super::decode::{FewQueries, MOST_QUERIES};
 use super::dense::{Pack, Product};
 use super::elementwise::{Binary, Inner, Reduce, ToFloat, Unary};
+use super::filters::{Filters, PackFilters};
+use super::forms::{Form, Format, Matrices, is_packed_conv};
 use super::gemm::Partition;
 use super::kernel::{ELEMENTS, Kernel};
 use super::level::Level;
@@ -13,9 +17,12 @@ use super::movement::{Blocks, Gather, Permute};
 use super::pool::MaxPool;
 use super::rows::{GroupNorm, Rotary, RowOp, Rows};
 use super::schedule::{Id, Item, Schedule, Work};
+use super::thin::ThinConv;
 use super::windows::Geometry;
 use crate::ops::{bias_operand, broadcast_offsets};
-use crate::{Activation, BinaryOp, Error, Graph, Node, Op, Reduction, TensorType, Value, Weights};
+use crate::{
+    Activation, BinaryOp, Error, Graph, Node, Op, Precision, Reduction, TensorType, Value, Weights,
+};
 use std::collections::BTreeMap;
 
 /// Everything that a program needs to run.
@@ -30,26 +37,41 @@ pub(super) struct Lowered {
 }
 
 /// Lowers a graph for a level of instructions.
-pub(super) fn lower(graph: &Graph, weights: &Weights, level: Level) -> Result<Lowered, Error> {
+pub(super) fn lower(
+    graph: &Graph,
+    weights: &Weights,
+    level: Level,
+    precision: Precision,
+) -> Result<Lowered, Error> {
     graph.weights().try_for_each(|(name, of)| weights.check(name, of))?;
-    let schedule = Schedule::new(graph);
-    let constants = Constants::new(graph, &schedule, level);
-    let matrices = |node: usize| Matrices::of(graph, &graph.nodes()[node]);
+    let schedule = Schedule::new(graph, precision);
+    let constants = Constants::new(graph, &schedule, level, precision);
     let (slots, len) = schedule.place(graph, |id| match id {
         Id::Value(index) => graph.nodes()[index].output.len(),
         Id::Packed(index) => {
-            let product = schedule.product(index);
-            matrices(product).packed_len(level)
+            let node = &graph.nodes()[schedule.product(index)];
+            match node.op {
+                Op::Conv { .. } => Filters::of(graph, node).packed_len(level),
+                _ => {
+                    let matrices = Matrices::of(graph, node);
+                    if schedule.quantises(graph, node) {
+                        bytes::quantised_len(matrices.m, matrices.k)
+                    } else {
+                        matrices.packed_len(level)
+                    }
+                }
+            }
         }
     });
     // Before the kernels, whose tables of offsets grow with the same sizes: what does not fit is refused here.
     let arena = Floats::zeroed(len, "the values of the graph")?;
-    let lowering = Lowering { graph, schedule: &schedule, constants: &constants, slots, level };
+    let lowering =
+        Lowering { graph, schedule: &schedule, constants: &constants, slots, level, precision };
     let kernels = schedule.items.iter().map(|item| lowering.kernel(item)).collect();
     let names = schedule.items.iter().map(|item| lowering.name(item)).collect();
     let inputs = graph.input_values().iter().map(|&v| lowering.slot(v)).collect();
     let outputs = graph.outputs().iter().map(|(_, v)| lowering.slot(*v)).collect();
-    let constants = constants.fill(graph, weights, level)?;
+    let constants = constants.fill(graph, weights)?;
     Ok(Lowered { kernels, names, arena, constants, inputs, outputs })
 }
 
@@ -84,6 +106,7 @@ struct Lowering<'a> {
     constants: &'a Constants,
     slots: BTreeMap<Id, Slot>,
     level: Level,
+    precision: Precision,
 }
 
 impl Lowering<'_> {
@@ -92,8 +115,16 @@ impl Lowering<'_> {
     }
 
     fn slot_of(&self, home: usize) -> Slot {
-        let constant = || self.constants.plain(home);
-        self.slots.get(&Id::Value(home)).copied().unwrap_or_else(constant)
+        let constant = || self.constants.find(home, Form::Plain);
+        let slot = self.slots.get(&Id::Value(home)).copied().or_else(constant);
+        slot.expect("a value is computed, or a constant that is kept as it is")
+    }
+
+    /// Where an operand lies in the form in which its op takes it, if it is a constant.
+    fn constant(&self, node: &Node, position: usize) -> Option<(Form, Slot)> {
+        let form = Form::of(self.graph, node, position, self.precision);
+        let home = self.schedule.home[node.operands[position].index()];
+        Some((form, self.constants.find(home, form)?))
     }
 
     fn node(&self, index: usize) -> &Node {
@@ -103,7 +134,7 @@ impl Lowering<'_> {
     fn name(&self, item: &Item) -> String {
         let node = match item.work {
             Work::Fused(fusion) => self.node(fusion.product),
-            Work::Pack | Work::Compute | Work::Join(_) => self.node(item.node),
+            Work::Pack | Work::Quantise | Work::Compute | Work::Join(_) => self.node(item.node),
         };
         let weight = node.operands.iter().find_map(|&v| match &self.graph.node(v).op {
             Op::Weight { name } => Some(name),
@@ -120,8 +151,18 @@ impl Lowering<'_> {
         let to = self.slots[&Id::Value(item.node)];
         match item.work {
             Work::Pack => {
-                let product = self.schedule.product(item.node);
-                Box::new(self.pack(item.node, self.node(product)))
+                let product = self.node(self.schedule.product(item.node));
+                match product.op {
+                    Op::Conv { .. } => Box::new(self.pack_filters(item.node, product)),
+                    _ => Box::new(self.pack(item.node, product)),
+                }
+            }
+            Work::Quantise => {
+                let product = self.node(self.schedule.product(item.node));
+                let (from, k) =
+                    (self.slot(product.operands[0]), Matrices::of(self.graph, product).k);
+                let to = self.slots[&Id::Packed(item.node)];
+                Box::new(Quantise { from, to, k, block: ELEMENTS / k })
             }
             Work::Fused(fusion) => {
                 let product = self.node(fusion.product);
@@ -142,13 +183,11 @@ impl Lowering<'_> {
                 self.multiply(index, node, to, After { other: None, activation: *activation })
             }
             Op::MatMul { .. } => self.multiply(index, node, to, After::default()),
-            Op::Attention { .. } => Box::new(self.attention(node, to)),
-            Op::Gather => Box::new(Gather {
-                table: operand(0),
-                indices: operand(1),
-                to,
-                width: types[0].shape[1],
-            }),
+            Op::Attention { .. } => match self.attention(node, to) {
+                few if few.queries <= MOST_QUERIES => Box::new(FewQueries(few)),
+                attention => Box::new(attention),
+            },
+            Op::Gather => Box::new(self.gather(node, to)),
             Op::LayerNorm { epsilon } => {
                 let op =
                     RowOp::LayerNorm { weight: operand(1), bias: operand(2), epsilon: *epsilon };
@@ -176,9 +215,8 @@ impl Lowering<'_> {
                 width: types[0].shape[2],
                 block: ELEMENTS / types[0].shape[2],
             }),
-            Op::MaxPool { window } => {
-                let geometry = Geometry::new(*window, &types[0].shape, &node.output.shape);
-                Box::new(MaxPool { from: operand(0), to, geometry })
+            Op::MaxPool { .. } => {
+                Box::new(MaxPool { from: operand(0), to, geometry: self.geometry(node) })
             }
             Op::Softmax => Box::new(rows(RowOp::Softmax, operand(0), to, types[0])),
             Op::Unary(op) => Box::new(Unary { op: *op, from: operand(0), to }),
@@ -198,40 +236,97 @@ impl Lowering<'_> {
 
     fn multiply(&self, index: usize, node: &Node, to: Slot, after: After) -> Box<dyn Kernel> {
         match node.op {
-            Op::Conv { .. } => Box::new(self.conv(node, to, after)),
+            Op::Conv { .. } if is_packed_conv(self.graph, node) => {
+                Box::new(self.conv(index, node, to, after))
+            }
+            Op::Conv { .. } => Box::new(self.thin_conv(node, to, after)),
+            _ if self.schedule.quantises(self.graph, node) => {
+                Box::new(self.byte_product(index, node, to, after))
+            }
             _ => Box::new(self.product(index, node, to, after)),
         }
     }
 
     fn product(&self, index: usize, node: &Node, to: Slot, after: After) -> Product {
         let matrices = Matrices::of(self.graph, node);
-        let right = self.schedule.home[node.operands[1].index()];
-        let constant = self.constants.packed(right, &matrices);
-        let b = constant.unwrap_or_else(|| self.slots[&Id::Packed(index)]);
+        let constant = self.constant(node, 1);
+        let halves = constant.is_some_and(|(form, _)| form.format() == Some(Format::Bf16));
+        let b = constant.map_or_else(|| self.slots[&Id::Packed(index)], |(_, slot)| slot);
         let bias = node.operands.get(2).map(|&bias| self.slot(bias));
         let After { other: residual, activation } = after;
         let Matrices { m, n, k, pairs, .. } = matrices;
         let partition = Partition::new(self.level, m, n, k);
         let a = self.slot(node.operands[0]);
         let level = self.level;
-        Product { a, b, c: to, m, n, k, pairs, bias, residual, activation, partition, level }
+        Product {
+            a,
+            b,
+            halves,
+            c: to,
+            m,
+            n,
+            k,
+            pairs,
+            bias,
+            residual,
+            activation,
+            partition,
+            level,
+        }
     }
 
-    fn conv(&self, node: &Node, to: Slot, after: After) -> Conv {
-        let Op::Conv { window, groups, .. } = node.op else {
+    fn geometry(&self, node: &Node) -> Geometry {
+        let (Op::Conv { window, .. } | Op::MaxPool { window }) = node.op else {
             unreachable!("asked for windows only")
         };
-        let types = self.graph.operand_types(node);
-        let geometry = Geometry::new(window, &types[0].shape, &node.output.shape);
-        Conv::new(
-            [self.slot(node.operands[0]), self.slot(node.operands[1])],
-            node.operands.get(2).map(|&bias| self.slot(bias)),
+        Geometry::new(window, &self.graph.operand_types(node)[0].shape, &node.output.shape)
+    }
+
+    fn conv(&self, index: usize, node: &Node, to: Slot, after: After) -> Conv {
+        let constant = self.constant(node, 1);
+        let format = constant.and_then(|(form, _)| form.format()).unwrap_or(Format::F32);
+        let packed = constant.map_or_else(|| self.slots[&Id::Packed(index)], |(_, slot)| slot);
+        let bias = node.operands.get(2).map(|&bias| self.slot(bias));
+        let slots = [self.slot(node.operands[0]), packed, to];
+        let filters = (Filters::of(self.graph, node), format);
+        Conv::new(slots, bias, self.geometry(node), filters, after, self.level)
+    }
+
+    fn byte_product(&self, index: usize, node: &Node, to: Slot, after: After) -> ByteProduct {
+        let Matrices { m, n, k, .. } = Matrices::of(self.graph, node);
+        let (_, b) = self.constant(node, 1).expect("only constants are kept as integers");
+        let bias = node.operands.get(2).map(|&bias| self.slot(bias));
+        ByteProduct { a: self.slots[&Id::Packed(index)], b, c: to, m, n, k, bias, after }
+    }
+
+    fn gather(&self, node: &Node, to: Slot) -> Gather {
+        let shape = &self.graph.operand_types(node)[0].shape;
+        let constant = self.constant(node, 0);
+        Gather {
+            table: constant.map_or_else(|| self.slot(node.operands[0]), |(_, slot)| slot),
+            rows: shape[0],
+            format: constant.and_then(|(form, _)| form.format()).unwrap_or(Format::F32),
+            indices: self.slot(node.operands[1]),
             to,
-            geometry,
-            groups,
+            width: shape[1],
+        }
+    }
+
+    fn thin_conv(&self, node: &Node, to: Slot, after: After) -> ThinConv {
+        ThinConv {
+            image: self.slot(node.operands[0]),
+            filters: self.slot(node.operands[1]),
+            bias: node.operands.get(2).map(|&bias| self.slot(bias)),
+            to,
             after,
-            self.level,
-        )
+            geometry: self.geometry(node),
+            groups: Filters::of(self.graph, node).groups,
+        }
+    }
+
+    fn pack_filters(&self, index: usize, node: &Node) -> PackFilters {
+        let (from, to) = (self.slot(node.operands[1]), self.slots[&Id::Packed(index)]);
+        PackFilters { filters: Filters::of(self.graph, node), from, to }
     }
 
     fn pack(&self, index: usize, node: &Node) -> Pack {

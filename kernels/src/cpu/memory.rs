@@ -2,7 +2,9 @@
 //! Elements are four bytes: floats, or indices under the same address.
 
 use crate::Error;
-use std::alloc::{Layout, LayoutError, alloc_zeroed, dealloc};
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
+use memmap2::MmapMut;
 use std::ops::Range;
 
 /// Bytes of a cache line; every slot begins with one.
@@ -10,51 +12,35 @@ const LINE: usize = 64;
 /// Elements of a cache line.
 pub(super) const ALIGNMENT: usize = LINE / size_of::<f32>();
 
-/// Zeroed floats that begin with a cache line.
+/// Zeroed floats that begin with a page.
 #[derive(Debug)]
 pub(super) struct Floats {
-    start: *mut f32,
+    map: MmapMut,
     len: usize,
-    layout: Layout,
 }
-
-// SAFETY: the block belongs to this value alone; who shares it answers for the accesses.
-unsafe impl Send for Floats {}
-// SAFETY: as above.
-unsafe impl Sync for Floats {}
 
 impl Floats {
     /// So many zeros. That they do not fit is an error and no abort, because it is the caller's sizes that decide;
     /// `what` names them in it.
     pub(super) fn zeroed(len: usize, what: &str) -> Result<Self, Error> {
-        let layout = Self::layout(len).map_err(|_| too_large(len, what))?;
-        // SAFETY: the layout is never of size zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        if start.is_null() {
-            return Err(too_large(len, what));
-        }
-        Ok(Self { start: start.cast(), len, layout })
-    }
-
-    fn layout(len: usize) -> Result<Layout, LayoutError> {
-        Layout::array::<f32>(len.max(1))?.align_to(LINE)
+        let bytes =
+            len.max(1).checked_mul(size_of::<f32>()).filter(|&b| isize::try_from(b).is_ok());
+        let map = bytes.and_then(|bytes| MmapMut::map_anon(bytes).ok());
+        let map = map.ok_or_else(|| too_large(len, what))?;
+        // Large pages spare the processor most of its searches for addresses; a system without them does as well.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(Advice::HugePage);
+        Ok(Self { map, len })
     }
 
     pub(super) fn as_slice(&self) -> &[f32] {
-        // SAFETY: the block holds `len` floats, all of them initialised.
-        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+        // SAFETY: the block holds `len` floats, all of them initialised, and begins with a page.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.len) }
     }
 
     pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: as above, and the borrow is exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
-    }
-}
-
-impl Drop for Floats {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this very layout.
-        unsafe { dealloc(self.start.cast(), self.layout) }
+        unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().cast(), self.len) }
     }
 }
 
@@ -114,7 +100,8 @@ unsafe impl Sync for Memory<'_> {}
 
 impl<'a> Memory<'a> {
     pub(super) fn new(arena: &'a mut Floats, constants: &'a Floats) -> Self {
-        Self { arena: arena.start, arena_len: arena.len, constants: constants.as_slice() }
+        let (arena_len, constants) = (arena.len, constants.as_slice());
+        Self { arena: arena.as_mut_slice().as_mut_ptr(), arena_len, constants }
     }
 
     /// The floats of a slot.

@@ -4,10 +4,15 @@
 //! threads (`team`). Kernels are written once over `pulp` and run at every [`Level`].
 
 mod attention;
+mod bytes;
 mod constants;
 mod conv;
+mod decode;
 mod dense;
+mod elementary;
 mod elementwise;
+mod filters;
+mod forms;
 mod gemm;
 mod kernel;
 mod level;
@@ -15,12 +20,15 @@ mod lower;
 mod math;
 mod memory;
 mod movement;
+mod panels;
+mod patches;
 mod pool;
 mod program;
 mod rows;
 mod schedule;
 mod sources;
 mod team;
+mod thin;
 mod windows;
 
 pub use level::Level;
@@ -97,12 +105,12 @@ impl Device for CpuDevice {
 
     fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
         match precision {
-            Precision::F32 => Ok(()),
+            Precision::F32 | Precision::Bf16 | Precision::Int8 => Ok(()),
             Precision::F16 => Err(Error::Unsupported {
                 device: "cpu".into(),
                 op: op.name(),
                 precision,
-                detail: "the CPU device computes in f32 only".into(),
+                detail: "the CPU device computes in f32, with weights in f32, bf16 or int8".into(),
             }),
         }
     }
@@ -117,7 +125,8 @@ impl Device for CpuDevice {
         for node in graph.nodes() {
             self.supports(&node.op, precision)?;
         }
-        let program = CpuProgram::new(&graph, &weights, Arc::clone(&self.team), self.level)?;
+        let program =
+            CpuProgram::new(&graph, &weights, Arc::clone(&self.team), (self.level, precision))?;
         Ok(Box::new(program))
     }
 }

@@ -1,12 +1,17 @@
 //! Steps that move elements and compute nothing: rows of a table by index, permuted axes, parts and joins.
-//! They move four-byte elements, whatever these mean.
+//! They move four-byte elements, whatever these mean; only a table may be kept in fewer bytes.
 
+use super::forms::Format;
 use super::kernel::{Context, ELEMENTS, Kernel, chunk, chunks};
 use super::memory::Slot;
+use pulp::bytemuck::cast_slice;
 
 /// Rows of a table by index.
 pub(super) struct Gather {
     pub(super) table: Slot,
+    /// The rows of the table, and the bits of its elements.
+    pub(super) rows: usize,
+    pub(super) format: Format,
     pub(super) indices: Slot,
     pub(super) to: Slot,
     pub(super) width: usize,
@@ -15,6 +20,25 @@ pub(super) struct Gather {
 impl Gather {
     fn block(&self) -> usize {
         ELEMENTS / self.width
+    }
+
+    /// Writes one row of the table.
+    fn copy(&self, table: &[f32], row: usize, out: &mut [f32]) {
+        let own = row * self.width..(row + 1) * self.width;
+        match self.format {
+            Format::F32 => out.copy_from_slice(&table[own]),
+            Format::Bf16 => {
+                let halves: &[u16] = &cast_slice(table)[own];
+                let wide = halves.iter().map(|&half| f32::from_bits(u32::from(half) << 16));
+                out.iter_mut().zip(wide).for_each(|(out, value)| *out = value);
+            }
+            Format::Int8 => {
+                let (factors, elements) = table.split_at(self.rows);
+                let bytes: &[i8] = &cast_slice(elements)[own];
+                let wide = bytes.iter().map(|&byte| f32::from(byte) * factors[row]);
+                out.iter_mut().zip(wide).for_each(|(out, value)| *out = value);
+            }
+        }
     }
 }
 
@@ -31,11 +55,10 @@ impl Kernel for Gather {
             let memory = context.memory;
             (memory.floats(self.table), memory.indices(self.indices), memory.part(self.to, range))
         };
-        let count = table.len() / self.width;
         for (&index, out) in indices[rows].iter().zip(to.chunks_exact_mut(self.width)) {
-            match usize::try_from(index).ok().filter(|&row| row < count) {
-                Some(row) => out.copy_from_slice(&table[row * self.width..][..self.width]),
-                None => context.fault.report(index, count),
+            match usize::try_from(index).ok().filter(|&row| row < self.rows) {
+                Some(row) => self.copy(table, row, out),
+                None => context.fault.report(index, self.rows),
             }
         }
     }

@@ -6,7 +6,7 @@ use super::lower::{Lowered, lower};
 use super::memory::{ALIGNMENT, Floats, Memory, Place, Slot};
 use super::team::{Steps, Team};
 use crate::device::{OpTime, Program, Timing};
-use crate::{Data, Error, Graph, Tensor, Weights, clock};
+use crate::{Data, Error, Graph, Precision, Tensor, Weights, clock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ impl CpuProgram {
         graph: &Graph,
         weights: &Weights,
         team: Arc<Team>,
-        level: Level,
+        (level, precision): (Level, Precision),
     ) -> Result<Self, Error> {
-        let lowered = lower(graph, weights, level)?;
+        let lowered = lower(graph, weights, level, precision)?;
         let steps = Steps::new(lowered.kernels.iter().map(|kernel| kernel.tasks()).collect());
         let most = lowered.kernels.iter().map(|kernel| kernel.scratch()).max().unwrap_or(0);
         let scratch_len = most.next_multiple_of(ALIGNMENT);

@@ -1,8 +1,9 @@
 //! The order of the steps of a CPU program, what is fused, and how long each value lives.
 //! Where values are placed follows from that; what a step computes is made in `lower`.
 
+use super::forms::{Form, Format, is_packed_conv};
 use super::memory::{ALIGNMENT, Place, Slot};
-use crate::{Activation, BinaryOp, Graph, Node, Op, UnaryOp};
+use crate::{Activation, BinaryOp, Graph, Node, Op, Precision, UnaryOp};
 use std::collections::BTreeMap;
 
 /// Something that takes room in the arena.
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) enum Id {
     /// The value of the node with this index.
     Value(usize),
-    /// The packed right operand of the node with this index.
+    /// The packed right operand of the node with this index, or its quantised left one.
     Packed(usize),
 }
 
@@ -31,6 +32,8 @@ pub(super) enum Work {
     Compute,
     /// Packs its right operand.
     Pack,
+    /// Quantises its left operand.
+    Quantise,
     /// A product and what follows it.
     Fused(Fusion),
     /// Copies its operand of this number.
@@ -53,10 +56,11 @@ pub(super) struct Schedule {
     pub(super) items: Vec<Item>,
     /// For each node the node whose memory it shares: itself, or the operand of a reshape.
     pub(super) home: Vec<usize>,
+    precision: Precision,
 }
 
 impl Schedule {
-    pub(super) fn new(graph: &Graph) -> Self {
+    pub(super) fn new(graph: &Graph, precision: Precision) -> Self {
         let nodes = graph.nodes();
         let mut home: Vec<usize> = (0..nodes.len()).collect();
         for (index, node) in nodes.iter().enumerate() {
@@ -65,7 +69,7 @@ impl Schedule {
             }
         }
         let (fused, absorbed) = fusions(graph, &home);
-        let mut schedule = Self { items: Vec::new(), home };
+        let mut schedule = Self { items: Vec::new(), home, precision };
         for (index, node) in nodes.iter().enumerate() {
             if node.op.is_leaf() || schedule.home[index] != index || absorbed[index] {
                 continue;
@@ -111,7 +115,7 @@ impl Schedule {
         let mut reads: Vec<Id> =
             product.operands.iter().map(|v| Id::Value(self.home[v.index()])).collect();
         let right = self.home[product.operands[1].index()];
-        let packs = !matches!(product.op, Op::Conv { .. });
+        let packs = !matches!(product.op, Op::Conv { .. }) || is_packed_conv(graph, product);
         if packs && !graph.nodes()[right].op.is_fixed() {
             let packed = Id::Packed(index);
             let reads_right = vec![Id::Value(right)];
@@ -122,11 +126,23 @@ impl Schedule {
                 writes: packed,
             });
             reads[1] = packed;
+        } else if self.quantises(graph, product) {
+            let (packed, left) = (Id::Packed(index), reads[0]);
+            let work = Work::Quantise;
+            self.items.push(Item { node: index, work, reads: vec![left], writes: packed });
+            reads[0] = packed;
         }
         if let Work::Fused(Fusion { other: Some(other), .. }) = work {
             reads.push(Id::Value(self.home[other]));
         }
         self.items.push(Item { node: index, work, reads, writes: Id::Value(index) });
+    }
+
+    /// Whether a product takes its right operand in integers, and therefore its left one quantised.
+    pub(super) fn quantises(&self, graph: &Graph, product: &Node) -> bool {
+        let right = self.home[product.operands[1].index()];
+        let form = || Form::of(graph, product, 1, self.precision);
+        graph.nodes()[right].op.is_fixed() && form().format() == Some(Format::Int8)
     }
 
     /// Places everything that lives in the arena. `len` gives the elements of each.
@@ -291,7 +307,7 @@ mod tests {
 
     #[test]
     fn only_a_plain_layer_that_serves_the_addition_alone_is_fused() {
-        let schedule = Schedule::new(&graph());
+        let schedule = Schedule::new(&graph(), Precision::F32);
         let fused = schedule.items.iter().filter(|i| matches!(i.work, Work::Fused(_))).count();
         assert_eq!((fused, schedule.items.len()), (1, 6));
     }
@@ -299,7 +315,7 @@ mod tests {
     #[test]
     fn values_that_live_together_do_not_overlap_and_room_is_used_again() {
         let graph = graph();
-        let schedule = Schedule::new(&graph);
+        let schedule = Schedule::new(&graph, Precision::F32);
         let (slots, end) = schedule.place(&graph, |_| 64);
         let lives = schedule.lives(&graph);
         for (id, life) in &lives {

@@ -20,12 +20,15 @@ macro_rules! shared {
 }
 
 /// What every graph runs.
-const COMMON: [Source; 13] = [
+const COMMON: [Source; 16] = [
     shared!("ops/elementwise.rs"),
     shared!("ops/conv.rs"),
     shared!("tensor.rs"),
     shared!("weights.rs"),
+    source!("bytes.rs"),
     source!("constants.rs"),
+    source!("filters.rs"),
+    source!("forms.rs"),
     source!("mod.rs"),
     source!("kernel.rs"),
     source!("level.rs"),
@@ -55,24 +58,59 @@ fn of(op: &Op) -> &'static [Source] {
         | Op::Constant { .. }
         | Op::Reshape { .. } => &[],
         Op::Conv { .. } => {
-            const { &[source!("conv.rs"), source!("gemm.rs"), source!("math.rs"), source!("windows.rs")] }
+            const {
+                &[
+                    source!("conv.rs"),
+                    source!("gemm.rs"),
+                    source!("panels.rs"),
+                    source!("elementary.rs"),
+                    source!("math.rs"),
+                    source!("windows.rs"),
+                ]
+            }
         }
         Op::MaxPool { .. } => {
-            const { &[source!("math.rs"), source!("pool.rs"), source!("windows.rs")] }
+            const {
+                &[
+                    source!("elementary.rs"),
+                    source!("math.rs"),
+                    source!("pool.rs"),
+                    source!("windows.rs"),
+                ]
+            }
         }
         Op::Linear { .. } | Op::MatMul { .. } => {
-            const { &[source!("dense.rs"), source!("gemm.rs"), source!("math.rs")] }
+            const {
+                &[
+                    source!("dense.rs"),
+                    source!("gemm.rs"),
+                    source!("panels.rs"),
+                    source!("elementary.rs"),
+                    source!("math.rs"),
+                ]
+            }
         }
         Op::Attention { .. } => {
-            const { &[source!("attention.rs"), source!("gemm.rs"), source!("math.rs")] }
+            const {
+                &[
+                    source!("attention.rs"),
+                    source!("decode.rs"),
+                    source!("gemm.rs"),
+                    source!("panels.rs"),
+                    source!("elementary.rs"),
+                    source!("math.rs"),
+                ]
+            }
         }
         Op::LayerNorm { .. }
         | Op::RmsNorm { .. }
         | Op::GroupNorm { .. }
         | Op::Rotary { .. }
-        | Op::Softmax => const { &[source!("math.rs"), source!("rows.rs")] },
+        | Op::Softmax => {
+            const { &[source!("elementary.rs"), source!("math.rs"), source!("rows.rs")] }
+        }
         Op::Unary(_) | Op::Binary(_) | Op::Reduce { .. } | Op::ToFloat => {
-            const { &[source!("elementwise.rs"), source!("math.rs")] }
+            const { &[source!("elementwise.rs"), source!("elementary.rs"), source!("math.rs")] }
         }
         Op::Gather | Op::Transpose { .. } | Op::Slice { .. } | Op::Concat { .. } => {
             const { &[source!("movement.rs")] }

@@ -5,9 +5,14 @@
 //! by its own bound, up or down at random (Monte Carlo arithmetic, Parker 1997). The largest change seen, twice,
 //! is added to the op's bound. The bounds are eight standard deviations of a rounding error and more, so moves
 //! of their full size with random signs reach further than the errors that they stand for.
+//!
+//! A precision of weights alone changes them and not the tolerance: in bf16 the weights of a case are exact, in int8
+//! the reference computes with the integers that a device must make of them, and the step of the activations' own
+//! integers is added to the bound.
 
 use crate::endpoints::{Endpoint, endpoints};
-use half::f16;
+use crate::int8;
+use half::{bf16, f16};
 use proofmark_kernels::{
     Array, Binding, Builder, Data, Error, Graph, Kind, Op, Precision, Tensor, Value, Weights,
 };
@@ -164,6 +169,13 @@ impl Case {
     /// The same case with data that are exact in a precision.
     pub(crate) fn rounded(&self, precision: Precision) -> Self {
         let mut case = self.clone();
+        if precision == Precision::Bf16 {
+            for (_, tensor) in &mut case.weights {
+                if let Data::F32(values) = tensor.data_mut() {
+                    values.iter_mut().for_each(|v| *v = bf16::from_f32(*v).to_f32());
+                }
+            }
+        }
         let weights = case.weights.iter_mut().map(|(_, tensor)| tensor);
         for tensor in weights.chain(&mut case.inputs) {
             if let (Data::F32(values), Precision::F16) = (tensor.data_mut(), precision) {
@@ -198,8 +210,23 @@ impl Case {
     pub(crate) fn expected(&self, precision: Precision) -> Vec<(Array, Vec<f64>)> {
         let u = precision.unit_roundoff();
         let mut values: Vec<(Array, Vec<f64>)> = Vec::new();
+        let mut fixed: Vec<bool> = Vec::new();
         for (value, node) in self.graph.values() {
-            let operands: Vec<_> = node.operands.iter().map(|v| &values[v.index()]).collect();
+            let all_fixed = node.operands.iter().all(|operand| fixed[operand.index()]);
+            fixed.push(all_fixed && !matches!(node.op, Op::Input { .. }));
+            let mut operands: Vec<_> = node.operands.iter().map(|v| &values[v.index()]).collect();
+            let is_fixed = |position: usize| fixed[node.operands[position].index()];
+            let table = match node.op {
+                Op::Linear { .. } => 1,
+                _ => 0,
+            };
+            let quantised = (precision == Precision::Int8 && !all_fixed)
+                .then(|| matches!(node.op, Op::Linear { .. } | Op::Gather) && is_fixed(table))
+                .filter(|is_quantised| *is_quantised)
+                .map(|_| int8::integers(operands[table]));
+            if let Some(quantised) = &quantised {
+                operands[table] = quantised;
+            }
             let next = match &node.op {
                 Op::Input { .. } => {
                     let at = self.graph.input_values().iter().position(|v| *v == value);
@@ -215,7 +242,10 @@ impl Case {
                     let result = op.reference(&arrays, &node.output).expect("a reference");
                     let own = op.error_bound(&arrays, &result, u);
                     let carried = carried(op, &operands, &result, &node.output);
-                    let bound = own.iter().zip(carried).map(|(a, b)| a + b).collect();
+                    let mut bound: Vec<_> = own.iter().zip(carried).map(|(a, b)| a + b).collect();
+                    if quantised.is_some() {
+                        int8::add_steps(op, &arrays, &result, &mut bound);
+                    }
                     (result, bound)
                 }
             };

@@ -30,7 +30,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                     Level::Avx512 => "cpu avx512",
                 },
                 device,
-                precisions: vec![Precision::F32],
+                precisions: vec![Precision::F32, Precision::Bf16, Precision::Int8],
             });
         }
     }

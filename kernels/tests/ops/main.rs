@@ -9,6 +9,7 @@ mod constants;
 mod dense;
 mod elementwise;
 mod endpoints;
+mod int8;
 mod layout;
 mod programs;
 mod random;

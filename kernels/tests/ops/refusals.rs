@@ -109,6 +109,58 @@ fn a_weight_that_f16_does_not_hold() {
 }
 
 #[test]
+fn a_weight_that_bf16_does_not_hold() {
+    let mut values = vec![0.5; 21];
+    values[3] = f32::MAX;
+    let weights = vec![("weight0".to_owned(), Tensor::f32([7, 3], values))];
+    let case = Case { weights, ..gather() };
+    let has_bf16 = |endpoint: &Endpoint| endpoint.precisions.contains(&Precision::Bf16);
+    for endpoint in endpoints().into_iter().filter(has_bf16) {
+        let prepared = endpoint.device.prepare(&case.graph, &case.weights(), Precision::Bf16);
+        let error = prepared.map(drop).expect_err("a weight that does not fit").to_string();
+        assert!(error.contains("element 3") && error.contains("does not fit bf16"), "{error}");
+    }
+}
+
+#[test]
+fn a_precision_that_a_device_lacks() {
+    let case = gather();
+    for endpoint in endpoints() {
+        let lacking = |precision: &Precision| !endpoint.precisions.contains(precision);
+        for precision in Precision::ALL.into_iter().filter(lacking) {
+            let prepared = endpoint.device.prepare(&case.graph, &case.weights(), precision);
+            let error = prepared.map(drop).expect_err("a precision that is not there").to_string();
+            assert!(error.contains(precision.name()), "{}: {error}", endpoint.name);
+        }
+    }
+}
+
+/// An infinity among activations must not become a number by way of integers.
+#[test]
+fn what_is_not_finite_stays_so_in_every_precision() {
+    let mut r = Recipe::new(1);
+    let x = r.input(&[2, 3]);
+    let weight = r.weight(&[4, 3]);
+    let y = r.builder.linear(x, weight, None, proofmark_kernels::Activation::Identity).unwrap();
+    r.output(y);
+    let case = r.finish();
+    let inputs = [Tensor::f32([2, 3], vec![1.0, f32::INFINITY, 2.0, 0.5, 0.25, f32::NAN])];
+    for endpoint in endpoints() {
+        for &precision in &endpoint.precisions {
+            let prepared = endpoint.device.prepare(&case.graph, &case.weights(), precision);
+            let mut program = prepared.expect("a program");
+            let (found, _) = program.run(&inputs).expect("a run");
+            let found = found[0].to_f64();
+            assert!(
+                found.iter().all(|y| !y.is_finite()),
+                "{} {precision}: {found:?}",
+                endpoint.name
+            );
+        }
+    }
+}
+
+#[test]
 fn a_value_that_no_address_space_holds_is_refused_before_any_device() {
     let mut builder = Builder::new(Binding::default());
     let huge = 1_usize << 40;
