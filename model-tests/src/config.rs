@@ -73,6 +73,12 @@ impl Config {
         self.optional(key).is_some()
     }
 
+    /// Whether a key is there, if only as null. It counts as read.
+    pub fn mentions(&mut self, key: &str) -> bool {
+        self.read.insert(key.to_owned());
+        self.values.contains_key(key)
+    }
+
     /// The value of a key as it stands; missing and null are none.
     pub fn value(&mut self, key: &str) -> Option<Value> {
         self.optional(key)

@@ -23,6 +23,9 @@ enum Tail {
     Leak(f32),
 }
 
+/// `x·σ(x)`, which many classes have where nothing else is said.
+pub(super) const SILU: Function = Function::of(Activation::Silu);
+
 /// Activations by the names of transformers' `ACT2FN`. Its several spellings of the tanh approximation differ by
 /// less than a rounding; its clip of `gelu_10` at -10 is below anything that GELU gives.
 pub(super) const ACTIVATIONS: [(&str, Function); 18] = [

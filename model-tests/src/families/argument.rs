@@ -1,6 +1,7 @@
 //! The arguments of a forward function: their sizes, what their values are, and what is filled in where one is not
 //! given. Where values come from (a golden, a text, a picture, the suite itself) is not here.
 
+use super::PAST;
 use crate::error::Error;
 use proofmark_kernels::{Binding, Kind, Size, Tensor, TensorType};
 use std::borrow::Cow;
@@ -32,8 +33,8 @@ pub enum Values {
         /// What the model class fills in.
         default: Option<i32>,
     },
-    /// Positions in `0..below`: when not given they count from `first` along the last axis. Axes of size 1 are
-    /// repeated, and leading ones may be missing.
+    /// Positions in `0..below`: when not given they count along the last axis, from `first` or, behind a cache, from
+    /// as many more as it holds. Axes of size 1 are repeated, and leading ones may be missing.
     Positions {
         /// One more than the largest.
         below: usize,
@@ -89,13 +90,14 @@ impl Values {
     }
 
     /// What is filled in for an argument of this type that is not given.
-    fn default(self, of: &TensorType) -> Option<Tensor> {
+    fn default(self, of: &TensorType, binding: &Binding) -> Option<Tensor> {
         let filled = |value| Tensor::i32(of.shape.clone(), vec![value; of.len()]);
         match self {
             Self::Ids { default, .. } => default.map(filled),
             Self::Mask => Some(filled(1)),
             Self::Positions { first, .. } => {
                 let width = of.shape.last().copied().unwrap_or(1);
+                let first = first + binding.get(&PAST).unwrap_or(0);
                 let count = (0..of.len()).map(|i| i32::try_from(first + i % width));
                 Some(Tensor::i32(of.shape.clone(), count.collect::<Result<_, _>>().ok()?))
             }
@@ -209,12 +211,15 @@ pub fn complete(
         let of = argument.tensor_type(binding);
         let tensor = match (given.remove(&name), of) {
             (Some(tensor), of) => Some(argument.expand(tensor, &of?)?),
-            (None, Ok(of)) => argument.values.default(&of),
+            (None, Ok(of)) => argument.values.default(&of, binding),
             (None, Err(_)) => None,
         };
         match tensor {
             Some(tensor) => drop(complete.insert(name, tensor)),
             None if argument.optional => {}
+            None if argument.values.default(&TensorType::index([]), binding).is_some() => {
+                return Err(argument.fail("is missing, as is every input that tells its size"));
+            }
             None => return Err(argument.fail("is missing and has no default")),
         }
     }

@@ -6,6 +6,8 @@
 mod activations;
 mod argument;
 mod bert;
+mod causal;
+mod decoder;
 mod net;
 
 pub use argument::{Argument, Given, Values, bind, complete};
@@ -20,6 +22,8 @@ pub const TARGET: Symbol = Symbol::new("t");
 /// Tokens whose keys and values a decoder has already. With 0 of them it keeps those of this call for the next one;
 /// where the symbol is not bound it keeps none.
 pub const PAST: Symbol = Symbol::new("p");
+/// The width of embeddings that are given in place of ids.
+pub const EMBEDDED: Symbol = Symbol::new("e");
 /// Pictures, where their number is not that of the texts.
 pub const IMAGES: Symbol = Symbol::new("i");
 /// Tiles of each picture.
@@ -92,12 +96,32 @@ struct Reader {
     read: Read,
 }
 
-const READERS: [Reader; 1] = [Reader {
-    name: "bert",
-    model_type: "bert",
-    architecture: "Bert",
-    read: |config, architectures| Ok(Box::new(bert::Bert::read(config, architectures)?)),
-}];
+const READERS: [Reader; 3] = [
+    Reader {
+        name: "bert",
+        model_type: "bert",
+        architecture: "Bert",
+        read: |config, architectures| Ok(Box::new(bert::Bert::read(config, architectures)?)),
+    },
+    Reader {
+        name: "llama",
+        model_type: "llama",
+        architecture: "Llama",
+        read: |config, architectures| {
+            expect_class(config, architectures, &["LlamaForCausalLM"])?;
+            Ok(Box::new(causal::CausalLm::read(config, "llama")?))
+        },
+    },
+    Reader {
+        name: "qwen2",
+        model_type: "qwen2",
+        architecture: "Qwen2",
+        read: |config, architectures| {
+            expect_class(config, architectures, &["Qwen2ForCausalLM"])?;
+            Ok(Box::new(causal::CausalLm::read(config, "qwen2")?))
+        },
+    },
+];
 
 impl Family {
     /// The model that a configuration describes.
