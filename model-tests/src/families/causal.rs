@@ -39,6 +39,10 @@ impl Architecture for CausalLm {
     fn graph(&self, weights: &Weights, binding: &Binding) -> Result<Graph, Error> {
         let (batch, sequence) = (binding.get(&BATCH)?, binding.get(&SEQUENCE)?);
         let mut net = Net::new(binding, weights);
+        // Checkpoints of the classes without a head have no prefix.
+        if !net.has("model.embed_tokens.weight") && net.has("embed_tokens.weight") {
+            net.rename("model.", "");
+        }
         let x = match binding.get(&EMBEDDED) {
             Err(_) => {
                 let ids = net.input("input_ids", Kind::Index, &[batch, sequence])?;
@@ -52,7 +56,7 @@ impl Architecture for CausalLm {
                 return Err(Error::Input { name: "inputs_embeds".into(), detail });
             }
         };
-        self.decoder.finish(&mut net, weights, ["model", "lm_head"], x)?;
+        self.decoder.finish(&mut net, ["model", "lm_head"], x)?;
         net.finish()
     }
 

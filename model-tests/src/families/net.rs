@@ -67,6 +67,12 @@ impl<'a> Net<'a> {
         self.weights.contains(&self.stored(name))
     }
 
+    /// Whether the files hold a weight of this name. Those from a seed hold none, although they have every name:
+    /// what a checkpoint may hold beside what its configuration says is asked here.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.weights.names().contains(&self.stored(name).as_str())
+    }
+
     /// A weight of this shape, which its header must have.
     pub(super) fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value, Error> {
         let name = self.stored(name);

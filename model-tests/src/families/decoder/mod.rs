@@ -15,7 +15,7 @@ use super::activations::Function;
 use super::net::{Heads, Net};
 use super::{Argument, Given, PAST, Values};
 use crate::error::Error;
-use proofmark_kernels::{Activation, BATCH, Binding, Kind, SEQUENCE, Tensor, Value, Weights};
+use proofmark_kernels::{Activation, BATCH, Binding, Kind, SEQUENCE, Tensor, Value};
 use rope::Rope;
 
 /// The sizes of one decoder.
@@ -123,7 +123,6 @@ impl Decoder {
     pub(super) fn finish(
         &self,
         net: &mut Net<'_>,
-        weights: &Weights,
         [prefix, head]: [&str; 2],
         x: Value,
     ) -> Result<(), Error> {
@@ -147,7 +146,7 @@ impl Decoder {
             x = net.builder.slice(x, 1, sequence - 1, sequence)?;
         }
         let x = net.rms_norm(&format!("{prefix}.norm"), x, self.epsilon)?;
-        let logits = self.logits(net, weights, [prefix, head], x)?;
+        let logits = self.logits(net, [prefix, head], x)?;
         Ok(net.builder.output("logits", logits)?)
     }
 
@@ -156,14 +155,12 @@ impl Decoder {
     fn logits(
         &self,
         net: &mut Net<'_>,
-        weights: &Weights,
         [prefix, head]: [&str; 2],
         x: Value,
     ) -> Result<Value, Error> {
         let own = format!("{head}.weight");
-        // Weights from a seed have every name, and list none.
-        let stored = !weights.names().is_empty() && net.has(&own);
-        let name = if self.tied && !stored { format!("{prefix}.embed_tokens.weight") } else { own };
+        let tied = self.tied && !net.holds(&own);
+        let name = if tied { format!("{prefix}.embed_tokens.weight") } else { own };
         let head = net.weight(&name, &[self.vocabulary, self.hidden])?;
         Ok(net.builder.linear(x, head, None, Activation::Identity)?)
     }
