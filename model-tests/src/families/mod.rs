@@ -9,6 +9,7 @@ mod bert;
 mod causal;
 mod decoder;
 mod net;
+mod t5;
 
 pub use argument::{Argument, Given, Values, bind, complete};
 
@@ -96,7 +97,7 @@ struct Reader {
     read: Read,
 }
 
-const READERS: [Reader; 3] = [
+const READERS: [Reader; 4] = [
     Reader {
         name: "bert",
         model_type: "bert",
@@ -120,6 +121,12 @@ const READERS: [Reader; 3] = [
             expect_class(config, architectures, &["Qwen2ForCausalLM"])?;
             Ok(Box::new(causal::CausalLm::read(config, "qwen2")?))
         },
+    },
+    Reader {
+        name: "t5",
+        model_type: "t5",
+        architecture: "T5",
+        read: |config, architectures| Ok(Box::new(t5::T5::read(config, architectures)?)),
     },
 ];
 
