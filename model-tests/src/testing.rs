@@ -1,10 +1,17 @@
-//! What the tests of this crate share: a copy of a committed checkpoint in a folder of its own, to be damaged.
+//! What the tests of this crate share: a copy of a committed checkpoint in a folder of its own, to be damaged, and
+//! what holds of every family: its goldens agree, and no key of its configuration is passed over.
 
 use crate::catalogue::package_path;
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::error::Error;
+use crate::families::Family;
+use crate::golden::Golden;
+use proofmark_kernels::{Array, evaluate};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -34,16 +41,34 @@ impl Copy {
         self.0.path().join(name)
     }
 
-    /// Sets a key of the configuration, or removes it.
+    /// Sets a key of the configuration, or removes it. A key of a section follows its name and a dot.
     pub(crate) fn configure(&self, key: &str, value: Option<Value>) {
         let path = self.path("config.json");
         let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let object = config.as_object_mut().unwrap();
+        let (sections, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut section = &mut config;
+        for name in sections.split('.').filter(|name| !name.is_empty()) {
+            section = &mut section[name];
+            if section.is_null() {
+                *section = Value::Object(serde_json::Map::new());
+            }
+        }
+        let object = section.as_object_mut().unwrap();
         match value {
             Some(value) => drop(object.insert(key.into(), value)),
             None => drop(object.remove(key).expect("the key was there")),
         }
         fs::write(path, config.to_string()).unwrap();
+    }
+
+    /// Every output in f64, by name, for the inputs of a golden of the copy.
+    pub(crate) fn outputs(&self, golden: &str) -> Result<BTreeMap<String, Array>, Error> {
+        let checkpoint = Checkpoint::open(self.folder())?;
+        let (binding, given) = Golden::open(&self.path(golden))?.inputs(checkpoint.family())?;
+        let graph = checkpoint.graph(&binding)?;
+        let inputs = checkpoint.tensors(&graph, &binding, &given)?;
+        let names = graph.outputs().iter().map(|(name, _)| name.clone());
+        Ok(names.zip(evaluate(&graph, checkpoint.weights(), &inputs)?).collect())
     }
 
     /// Rewrites a safetensors file of the copy.
@@ -59,6 +84,62 @@ impl Copy {
         let bytes = fs::read(self.path(file)).unwrap();
         fs::write(self.path(file), &bytes[..keep.min(bytes.len() - 1)]).unwrap();
     }
+}
+
+/// Checks that every golden of a committed checkpoint agrees in f64 with what its graph gives, to within so much
+/// of the largest magnitude of an output.
+#[track_caller]
+pub(crate) fn goldens_agree(name: &str, tolerance: f64) {
+    let copy = Copy::of(name);
+    let files = fs::read_dir(copy.folder()).unwrap();
+    let files = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let goldens: Vec<_> = files.filter(|file| file.starts_with("golden")).collect();
+    assert!(!goldens.is_empty(), "{name} has no golden");
+    for golden in goldens {
+        let found = copy.outputs(&golden).unwrap();
+        for (output, expected) in Golden::open(&copy.path(&golden)).unwrap().outputs {
+            let expected = Array { shape: expected.shape, data: expected.values };
+            let difference = difference(&expected, &found[&output]);
+            assert!(
+                difference < tolerance,
+                "{output} of {name}/{golden} differs by {difference:e}"
+            );
+        }
+    }
+}
+
+/// Checks that the keys that are read are those of the `changes`, and that each change has another result for the
+/// inputs of `golden.safetensors`, or is refused. A key that several values turn to other things may come twice.
+#[track_caller]
+pub(crate) fn every_key_matters(base: impl Fn() -> Copy, changes: &[(&str, Value)]) {
+    let copy = base();
+    let mut config = Config::open(&copy.path("config.json")).unwrap();
+    Family::read(&mut config).unwrap();
+    let read: BTreeSet<_> = config.read_keys().collect();
+    assert_eq!(read, changes.iter().map(|(key, _)| *key).collect());
+    let expected = copy.outputs("golden.safetensors").unwrap();
+    for (key, value) in changes {
+        let copy = base();
+        copy.configure(key, Some(value.clone()));
+        let Ok(found) = copy.outputs("golden.safetensors") else { continue };
+        let differs = |(name, output): (&String, &Array)| {
+            found.get(name).is_none_or(|found| difference(output, found) > 1e-4)
+        };
+        assert!(expected.iter().any(differs), "{key} changes nothing when it is {value}");
+    }
+}
+
+/// The largest difference relative to the largest magnitude that is expected; infinite for another shape.
+pub(crate) fn difference(expected: &Array, found: &Array) -> f64 {
+    if expected.shape != found.shape {
+        return f64::INFINITY;
+    }
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+    let scale = largest(&mut expected.data.iter().map(|v| v.abs()));
+    let pairs = expected.data.iter().zip(&found.data);
+    let difference = largest(&mut pairs.map(|(a, b)| (a - b).abs()));
+    let finite = found.data.iter().all(|v| v.is_finite());
+    if finite { difference / scale.max(f64::MIN_POSITIVE) } else { f64::INFINITY }
 }
 
 /// The tensors of a file.

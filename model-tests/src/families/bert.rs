@@ -223,23 +223,14 @@ impl Architecture for Bert {
 #[cfg(test)]
 mod tests {
     use crate::checkpoint::Checkpoint;
-    use crate::config::Config;
     use crate::error::Error;
-    use crate::families::Family;
-    use crate::golden::Golden;
-    use crate::testing::Copy;
-    use proofmark_kernels::evaluate;
+    use crate::testing::{Copy, every_key_matters, goldens_agree};
     use serde_json::{Value, json};
-    use std::collections::BTreeSet;
 
     /// `last_hidden_state` in f64 for the inputs of the golden.
     fn hidden_state(copy: &Copy) -> Result<Vec<f64>, Error> {
-        let checkpoint = Checkpoint::open(copy.folder())?;
-        let golden = Golden::open(&copy.path("golden.safetensors"))?;
-        let (binding, given) = golden.inputs(checkpoint.family())?;
-        let graph = checkpoint.graph(&binding)?;
-        let inputs = checkpoint.tensors(&graph, &binding, &given)?;
-        Ok(evaluate(&graph, checkpoint.weights(), &inputs)?.remove(0).data)
+        let mut outputs = copy.outputs("golden.safetensors")?;
+        Ok(outputs.remove("last_hidden_state").unwrap().data)
     }
 
     /// Another value for every key that shapes the result.
@@ -267,19 +258,7 @@ mod tests {
 
     #[test]
     fn every_key_that_is_read_changes_the_result_or_is_refused() {
-        let mut config = Config::open(&Copy::of("bert-odd").path("config.json")).unwrap();
-        Family::read(&mut config).unwrap();
-        let read: BTreeSet<_> = config.read_keys().collect();
-        assert_eq!(read, others().iter().map(|(key, _)| *key).collect());
-        let base = hidden_state(&Copy::of("bert-odd")).unwrap();
-        for (key, value) in others() {
-            let copy = Copy::of("bert-odd");
-            copy.configure(key, Some(value));
-            if let Ok(found) = hidden_state(&copy) {
-                let differences = base.iter().zip(&found).map(|(a, b)| (a - b).abs());
-                assert!(differences.fold(0.0, f64::max) > 1e-2, "{key} changes nothing");
-            }
-        }
+        every_key_matters(|| Copy::of("bert-odd"), &others());
     }
 
     #[test]
@@ -336,12 +315,9 @@ mod tests {
 
     #[test]
     fn the_graph_agrees_with_pytorch_in_f64() {
-        let copy = Copy::of("bert-odd");
-        let golden = Golden::open(&copy.path("golden.safetensors")).unwrap();
-        let expected = &golden.outputs["last_hidden_state"].values;
-        let found = hidden_state(&copy).unwrap();
-        let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
         // Only the attention scale and the epsilon are f32 here and f64 there.
-        assert!(differences.fold(0.0, f64::max) < 1e-6);
+        for name in ["bert-tiny", "bert-odd"] {
+            goldens_agree(name, 1e-6);
+        }
     }
 }
