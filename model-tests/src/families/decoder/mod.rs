@@ -13,7 +13,7 @@ mod rope;
 
 use super::activations::Function;
 use super::net::{Heads, Net};
-use super::{Argument, Given, PAST, Values};
+use super::{Argument, Decoding, Given, PAST, Values};
 use crate::error::Error;
 use proofmark_kernels::{Activation, BATCH, Binding, Kind, SEQUENCE, Symbol, Tensor, Value};
 use rope::Rope;
@@ -81,6 +81,19 @@ impl Decoder {
             }
         }
         arguments
+    }
+
+    /// How a model of this decoder continues a text. Its positions have no end, although it may not have learned more
+    /// than `max_positions`.
+    pub(super) const fn decoding() -> Decoding {
+        Decoding {
+            tokens: "input_ids",
+            mask: "attention_mask",
+            positions: Some("position_ids"),
+            length: SEQUENCE,
+            kept: &[],
+            limit: usize::MAX,
+        }
     }
 
     /// `rotary.cosines` and `rotary.sines` `[b, s, width / 2]`; with a cache `cache.seen` `[b, p + s]`, the masks of
