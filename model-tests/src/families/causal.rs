@@ -21,6 +21,9 @@ impl CausalLm {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 impl Architecture for CausalLm {
     /// `input_ids` `[b, s]` or `inputs_embeds` `[b, s, e]`, and what the decoder takes.
     fn arguments(&self) -> Vec<Argument> {
