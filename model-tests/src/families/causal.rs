@@ -3,7 +3,7 @@
 
 use super::decoder::Decoder;
 use super::net::Net;
-use super::{Architecture, Argument, EMBEDDED, Given, Values};
+use super::{Architecture, Argument, Decoding, EMBEDDED, Given, Values};
 use crate::config::Config;
 use crate::error::Error;
 use proofmark_kernels::{BATCH, Binding, Graph, Kind, SEQUENCE, Weights};
@@ -20,6 +20,9 @@ impl CausalLm {
         Ok(Self { decoder: Decoder::read(config, model_type)? })
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 impl Architecture for CausalLm {
     /// `input_ids` `[b, s]` or `inputs_embeds` `[b, s, e]`, and what the decoder takes.
@@ -83,6 +86,10 @@ impl Architecture for CausalLm {
 
     fn example(&self) -> Binding {
         Binding::batch_sequence(1, self.decoder.max_positions.min(8))
+    }
+
+    fn decoding(&self) -> Option<Decoding> {
+        Some(Decoder::decoding())
     }
 
     fn max_sequence(&self) -> usize {

@@ -16,6 +16,7 @@ mod idle;
 mod net;
 mod patches;
 mod resnet;
+mod t5;
 mod text_tower;
 mod vision_tower;
 mod vit;
@@ -82,10 +83,35 @@ pub trait Architecture: Debug + Send + Sync {
     /// A small call that it can take, to count and to show it.
     fn example(&self) -> Binding;
 
+    /// How it continues a text, if it is of a kind that does.
+    fn decoding(&self) -> Option<Decoding> {
+        None
+    }
+
     /// The longest text that it can take, in tokens.
     fn max_sequence(&self) -> usize {
         usize::MAX
     }
+}
+
+/// How a family continues a text by one token after the other, with the cache that [`PAST`] stands for.
+///
+/// A call with `p` of 0 gives, beside `logits` of the last token, what later calls take by the same names. What they
+/// give again by these names, the newest token of each row, belongs behind what was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoding {
+    /// The argument with the tokens that the continuation follows.
+    pub tokens: &'static str,
+    /// The argument that tells which of them are seen.
+    pub mask: &'static str,
+    /// The argument with their positions, if there is one.
+    pub positions: Option<&'static str>,
+    /// What counts them.
+    pub length: Symbol,
+    /// Arguments of the first call that every later one takes as well.
+    pub kept: &'static [&'static str],
+    /// The most tokens, those of the continuation included.
+    pub limit: usize,
 }
 
 /// A model with the name of its family.
@@ -151,6 +177,12 @@ const READERS: &[Reader] = &[
             expect_class(config, architectures, &["Qwen2ForCausalLM"])?;
             Ok(Box::new(causal::CausalLm::read(config, "qwen2")?))
         },
+    },
+    Reader {
+        name: "t5",
+        model_type: "t5",
+        architecture: "T5",
+        read: |config, architectures| Ok(Box::new(t5::T5::read(config, architectures)?)),
     },
     Reader {
         name: "vit",

@@ -13,9 +13,9 @@ mod rope;
 
 use super::activations::Function;
 use super::net::{Heads, Net};
-use super::{Argument, Given, PAST, Values};
+use super::{Argument, Decoding, Given, PAST, Values};
 use crate::error::Error;
-use proofmark_kernels::{Activation, BATCH, Binding, Kind, SEQUENCE, Tensor, Value};
+use proofmark_kernels::{Activation, BATCH, Binding, Kind, SEQUENCE, Symbol, Tensor, Value};
 use rope::Rope;
 
 /// The sizes of one decoder.
@@ -83,6 +83,19 @@ impl Decoder {
         arguments
     }
 
+    /// How a model of this decoder continues a text. Its positions have no end, although it may not have learned more
+    /// than `max_positions`.
+    pub(super) const fn decoding() -> Decoding {
+        Decoding {
+            tokens: "input_ids",
+            mask: "attention_mask",
+            positions: Some("position_ids"),
+            length: SEQUENCE,
+            kept: &[],
+            limit: usize::MAX,
+        }
+    }
+
     /// `rotary.cosines` and `rotary.sines` `[b, s, width / 2]`; with a cache `cache.seen` `[b, p + s]`, the masks of
     /// the cache and of the new tokens side by side.
     pub(super) fn derive(&self, binding: &Binding, given: &Given) -> Result<Given, Error> {
@@ -99,11 +112,9 @@ impl Decoder {
             ("rotary.cosines".to_owned(), Tensor::f32(shape, cosines)),
             ("rotary.sines".to_owned(), Tensor::f32(shape, sines)),
         ]);
-        if let Some(past) = past.filter(|past| *past > 0) {
-            let cached = indices(given, "cache.mask")?.chunks(past);
-            let rows = cached.zip(mask.chunks(sequence));
-            let seen = rows.flat_map(|(cached, new)| [cached, new].concat()).collect();
-            derived.insert("cache.seen".into(), Tensor::i32([batch, past + sequence], seen));
+        if past.is_some_and(|past| past > 0) {
+            let seen = seen(binding, given, "attention_mask", &SEQUENCE)?;
+            derived.insert("cache.seen".into(), seen);
         }
         Ok(derived)
     }
@@ -247,6 +258,19 @@ impl Decoder {
         });
         Ok(Some(net.floats(&[1, 1, sequence, keys], hidden.collect())?))
     }
+}
+
+/// `cache.mask` `[b, p]` and the mask of the new tokens, whose number `length` binds, side by side.
+pub(super) fn seen(
+    binding: &Binding,
+    given: &Given,
+    mask: &str,
+    length: &Symbol,
+) -> Result<Tensor, Error> {
+    let (past, new) = (binding.get(&PAST)?, binding.get(length)?);
+    let rows = indices(given, "cache.mask")?.chunks(past).zip(indices(given, mask)?.chunks(new));
+    let seen = rows.flat_map(|(cached, new)| [cached, new].concat()).collect();
+    Ok(Tensor::i32([binding.get(&BATCH)?, past + new], seen))
 }
 
 /// The indices of an argument that is given or filled in.

@@ -333,3 +333,6 @@ fn positive(config: &mut Config, key: &str, default: Option<f64>) -> Result<f64,
     }
     Err(config.fault(key, format!("is {number}: a positive number is needed")))
 }
+
+#[cfg(test)]
+mod tests;
