@@ -146,6 +146,7 @@ fn hard_swish(builder: &mut Builder, x: Value) -> Result<Value, Error> {
 
 /// `Φ(a)` for `a > 0` is GELU over its argument, and `Φ(z) - ½` is odd. So near 0 that no quotient is of zeros, it is
 /// a straight line to within 1e-10.
+#[expect(clippy::approx_constant, reason = "the class rounds 1/√2 to six digits")]
 fn laplace(builder: &mut Builder, x: Value) -> Result<Value, Error> {
     let [mean, deviation] = [0.707_107, 0.282_095].map(|value| builder.scalar(value));
     let (half, least) = (builder.scalar(0.5), builder.scalar(1e-3));
