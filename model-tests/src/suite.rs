@@ -70,6 +70,9 @@ fn case(
     let goldens = model.goldens.iter().map(|&(_, shape)| shape);
     let own = model.shapes.iter().chain(model.software_shapes).copied().chain(goldens);
     let own = own.into_iter().any(|own| own == shape);
+    // Right outputs in f16 lie anywhere within their tolerance, so that no summary of theirs serves every endpoint:
+    // they are held to the reference only.
+    let own = own && subject.precision == Precision::F32;
     Ok(Case {
         id: CaseId::new(model.name, target.endpoint.clone(), subject.precision.name(), &shape)?,
         isolation: Isolation::Process,

@@ -21,6 +21,12 @@ enum Tail {
     Square,
     /// `max(x, slope·x)`.
     Leak(f32),
+    /// `x·tanh(ln(1 + eˣ))` (Misra 2019).
+    Mish,
+    /// `x·min(max(x + 3, 0), 6)/6` (Howard et al. 2019).
+    HardSwish,
+    /// `Φ((x - 0.707107)/0.282095)` (Ma et al. 2022).
+    Laplace,
 }
 
 /// `x·σ(x)`, which many classes have where nothing else is said.
@@ -28,7 +34,7 @@ pub(super) const SILU: Function = Function::of(Activation::Silu);
 
 /// Activations by the names of transformers' `ACT2FN`. Its several spellings of the tanh approximation differ by
 /// less than a rounding; its clip of `gelu_10` at -10 is below anything that GELU gives.
-pub(super) const ACTIVATIONS: [(&str, Function); 18] = [
+pub(super) const ACTIVATIONS: [(&str, Function); 21] = [
     ("gelu", Function::of(Activation::Gelu)),
     ("gelu_python", Function::of(Activation::Gelu)),
     ("gelu_new", Function::of(Activation::GeluTanh)),
@@ -47,6 +53,9 @@ pub(super) const ACTIVATIONS: [(&str, Function); 18] = [
     ("relu2", Function::new(Activation::Relu, Tail::Square)),
     ("leaky_relu", Function::new(Activation::Identity, Tail::Leak(0.01))),
     ("gelu_10", Function::new(Activation::Gelu, Tail::AtMost(10.0))),
+    ("mish", Function::new(Activation::Identity, Tail::Mish)),
+    ("hardswish", Function::new(Activation::Identity, Tail::HardSwish)),
+    ("laplace", Function::new(Activation::Identity, Tail::Laplace)),
 ];
 
 impl From<Activation> for Function {
@@ -105,9 +114,52 @@ impl Function {
                 let leak = builder.binary(BinaryOp::Mul, x, slope)?;
                 builder.binary(BinaryOp::Max, x, leak)?
             }
+            Some(Tail::Mish) => mish(builder, x)?,
+            Some(Tail::HardSwish) => hard_swish(builder, x)?,
+            Some(Tail::Laplace) => laplace(builder, x)?,
         };
         Ok(done)
     }
+}
+
+/// With `q = 1/(1 + eˣ)` it is `x·(1 - q²)/(1 + q²)`, and `1 - q` is `σ(x)`: nothing overflows or cancels.
+fn mish(builder: &mut Builder, x: Value) -> Result<Value, Error> {
+    let one = builder.scalar(1.0);
+    let silu = builder.unary(UnaryOp::Activate(Activation::Silu), x)?;
+    let negative = builder.unary(UnaryOp::Neg, x)?;
+    let q = builder.unary(UnaryOp::Sigmoid, negative)?;
+    let above = builder.add(q, one)?;
+    let above = builder.binary(BinaryOp::Mul, silu, above)?;
+    let square = builder.binary(BinaryOp::Mul, q, q)?;
+    let below = builder.add(square, one)?;
+    Ok(builder.binary(BinaryOp::Div, above, below)?)
+}
+
+fn hard_swish(builder: &mut Builder, x: Value) -> Result<Value, Error> {
+    let (three, six) = (builder.scalar(3.0), builder.scalar(6.0));
+    let moved = builder.add(x, three)?;
+    let cut = builder.unary(UnaryOp::Activate(Activation::Relu), moved)?;
+    let cut = builder.binary(BinaryOp::Min, cut, six)?;
+    let gate = builder.binary(BinaryOp::Div, cut, six)?;
+    Ok(builder.binary(BinaryOp::Mul, x, gate)?)
+}
+
+/// `Φ(a)` for `a > 0` is GELU over its argument, and `Φ(z) - ½` is odd. So near 0 that no quotient is of zeros, it is
+/// a straight line to within 1e-10.
+#[expect(clippy::approx_constant, reason = "the class rounds 1/√2 to six digits")]
+fn laplace(builder: &mut Builder, x: Value) -> Result<Value, Error> {
+    let [mean, deviation] = [0.707_107, 0.282_095].map(|value| builder.scalar(value));
+    let (half, least) = (builder.scalar(0.5), builder.scalar(1e-3));
+    let moved = builder.binary(BinaryOp::Sub, x, mean)?;
+    let z = builder.binary(BinaryOp::Div, moved, deviation)?;
+    let size = builder.unary(UnaryOp::Abs, z)?;
+    let size = builder.binary(BinaryOp::Max, size, least)?;
+    let gelu = builder.unary(UnaryOp::Activate(Activation::Gelu), size)?;
+    let phi = builder.binary(BinaryOp::Div, gelu, size)?;
+    let above = builder.binary(BinaryOp::Sub, phi, half)?;
+    let sign = builder.binary(BinaryOp::Div, z, size)?;
+    let signed = builder.binary(BinaryOp::Mul, above, sign)?;
+    Ok(builder.add(signed, half)?)
 }
 
 #[cfg(test)]
@@ -135,18 +187,21 @@ mod tests {
 
     #[test]
     fn activations_that_are_composed_have_their_values() {
-        let expected: [(&str, [f64; 4]); 5] = [
+        let expected: [(&str, [f64; 4]); 8] = [
             ("sigmoid", [0.047_425_873_177_566_78, 0.5, 0.880_797_077_977_882_3, 1.0]),
             ("relu6", [0.0, 0.0, 2.0, 6.0]),
             ("relu2", [0.0, 0.0, 4.0, 1600.0]),
             ("leaky_relu", [-0.03, 0.0, 2.0, 40.0]),
             ("gelu_10", [-0.004_049_694_094_890_287, 0.0, 1.954_499_736_103_641_6, 10.0]),
+            ("mish", [-0.145_647_461_275_625, 0.0, 1.943_958_959_533_995, 40.0]),
+            ("hardswish", [-0.0, 0.0, 1.666_666_666_666_667, 40.0]),
+            ("laplace", [0.0, 0.006_094_459_617_936, 0.999_997_710_245_065, 1.0]),
         ];
         for (name, expected) in expected {
             let found = activated(name, &[-3.0, 0.0, 2.0, 40.0]);
             let differences = expected.iter().zip(&found).map(|(e, f)| (e - f).abs());
-            // The slope of `leaky_relu` is an f32.
-            assert!(differences.fold(0.0, f64::max) < 1e-8, "{name}: {found:?}");
+            // The constants are f32.
+            assert!(differences.fold(0.0, f64::max) < 1e-7, "{name}: {found:?}");
         }
     }
 }

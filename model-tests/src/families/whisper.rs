@@ -289,15 +289,6 @@ impl Whisper {
         [("cache", sizes(PAST.into())), ("cross", sizes(self.source_positions.into()))]
     }
 
-    /// `decoder_position_ids` `[b, t]`, which count on behind a cache.
-    fn counted(binding: &Binding) -> Result<Tensor, Error> {
-        let (batch, target) = (binding.get(&BATCH)?, binding.get(&TARGET)?);
-        let first = binding.get(&PAST).unwrap_or(0);
-        let count = (0..batch * target).map(|i| first + i % target);
-        let count = count.map(|position| i32::try_from(position).unwrap_or(i32::MAX)).collect();
-        Ok(Tensor::i32([batch, target], count))
-    }
-
     /// `cache.mask` `[b, p]` and `decoder_attention_mask` `[b, t]` side by side.
     fn seen(binding: &Binding, given: &Given) -> Result<Tensor, Error> {
         let (past, target) = (binding.get(&PAST)?, binding.get(&TARGET)?);
@@ -366,7 +357,7 @@ impl Architecture for Whisper {
             Argument::optional("decoder_input_ids", tokens(), ids),
             Argument::optional("decoder_inputs_embeds", embeds, Values::Real),
             Argument::new("decoder_attention_mask", tokens(), Values::Mask),
-            Argument::optional("decoder_position_ids", tokens(), positions),
+            Argument::new("decoder_position_ids", tokens(), positions),
             Argument::optional("attention_mask", vec![BATCH.into(), frames.into()], Values::Mask),
             Argument::optional("cache.mask", vec![BATCH.into(), PAST.into()], Values::Mask),
         ];
@@ -424,14 +415,11 @@ impl Architecture for Whisper {
             return Err(Error::Input { name: "decoder_inputs_embeds".into(), detail });
         }
         self.check_positions(binding, given)?;
-        let mut derived = Given::new();
-        if !given.contains_key("decoder_position_ids") {
-            derived.insert("decoder_position_ids".into(), Self::counted(binding)?);
-        }
         if binding.get(&PAST).is_ok_and(|past| past > 0) {
-            derived.insert("cache.seen".into(), Self::seen(binding, given)?);
+            let seen = Self::seen(binding, given)?;
+            return Ok(Given::from([("cache.seen".to_owned(), seen)]));
         }
-        Ok(derived)
+        Ok(Given::new())
     }
 
     fn reconcile(&self, binding: &Binding, given: &mut Given) -> Result<(), Error> {
