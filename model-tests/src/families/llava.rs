@@ -47,7 +47,7 @@ impl Architecture for Llava {
             net.builder.output("image_hidden_states", seen)?;
             features = Some(seen);
         }
-        self.seeing.finish(&mut net, weights, features)?;
+        self.seeing.finish(&mut net, features)?;
         net.finish()
     }
 

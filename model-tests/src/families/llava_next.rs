@@ -165,7 +165,7 @@ impl Architecture for LlavaNext {
             }
             features = Some(seen);
         }
-        self.seeing.finish(&mut net, weights, features)?;
+        self.seeing.finish(&mut net, features)?;
         net.finish()
     }
 

@@ -10,9 +10,7 @@ use crate::families::idle::bookkeeping;
 use crate::families::net::Net;
 use crate::families::vision_tower::{Kind, VisionTower};
 use crate::families::{Argument, Given, PAST, Values};
-use proofmark_kernels::{
-    Activation, BATCH, Binding, Kind as Elements, SEQUENCE, Tensor, Value, Weights,
-};
+use proofmark_kernels::{Activation, BATCH, Binding, Kind as Elements, SEQUENCE, Tensor, Value};
 
 /// The input of the graph that says which row each token is: its own embedding, or one of the features behind all
 /// embeddings.
@@ -150,7 +148,6 @@ impl Seeing {
     pub(in crate::families) fn finish(
         &self,
         net: &mut Net<'_>,
-        weights: &Weights,
         features: Option<Value>,
     ) -> Result<(), Error> {
         let binding = net.builder.binding();
@@ -163,7 +160,7 @@ impl Seeing {
             let all = net.builder.concat(&[own, features], 0)?;
             x = net.builder.gather(all, rows)?;
         }
-        self.decoder.finish(net, weights, [TEXT, "lm_head"], x)
+        self.decoder.finish(net, [TEXT, "lm_head"], x)
     }
 
     /// Where each token's row is, if features stand at these rows in the order of the image tokens; none without
