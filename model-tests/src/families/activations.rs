@@ -21,6 +21,10 @@ enum Tail {
     Square,
     /// `max(x, slope·x)`.
     Leak(f32),
+    /// `x·min(max(x + 3, 0), 6)/6` (Howard et al. 2019).
+    HardSwish,
+    /// `x·tanh(ln(1 + eˣ))` (Misra 2019).
+    Mish,
 }
 
 /// `x·σ(x)`, which many classes have where nothing else is said.
@@ -28,7 +32,7 @@ pub(super) const SILU: Function = Function::of(Activation::Silu);
 
 /// Activations by the names of transformers' `ACT2FN`. Its several spellings of the tanh approximation differ by
 /// less than a rounding; its clip of `gelu_10` at -10 is below anything that GELU gives.
-pub(super) const ACTIVATIONS: [(&str, Function); 18] = [
+pub(super) const ACTIVATIONS: [(&str, Function); 20] = [
     ("gelu", Function::of(Activation::Gelu)),
     ("gelu_python", Function::of(Activation::Gelu)),
     ("gelu_new", Function::of(Activation::GeluTanh)),
@@ -46,6 +50,8 @@ pub(super) const ACTIVATIONS: [(&str, Function); 18] = [
     ("relu6", Function::new(Activation::Relu, Tail::AtMost(6.0))),
     ("relu2", Function::new(Activation::Relu, Tail::Square)),
     ("leaky_relu", Function::new(Activation::Identity, Tail::Leak(0.01))),
+    ("hardswish", Function::new(Activation::Identity, Tail::HardSwish)),
+    ("mish", Function::new(Activation::Identity, Tail::Mish)),
     ("gelu_10", Function::new(Activation::Gelu, Tail::AtMost(10.0))),
 ];
 
@@ -105,9 +111,38 @@ impl Function {
                 let leak = builder.binary(BinaryOp::Mul, x, slope)?;
                 builder.binary(BinaryOp::Max, x, leak)?
             }
+            Some(Tail::HardSwish) => hard_swish(builder, x)?,
+            Some(Tail::Mish) => mish(builder, x)?,
         };
         Ok(done)
     }
+}
+
+fn hard_swish(builder: &mut Builder, x: Value) -> Result<Value, Error> {
+    let [three, six] = [3.0, 6.0].map(|number| builder.scalar(number));
+    let gate = builder.add(x, three)?;
+    let gate = builder.unary(UnaryOp::Activate(Activation::Relu), gate)?;
+    let gate = builder.binary(BinaryOp::Min, gate, six)?;
+    let gate = builder.binary(BinaryOp::Div, gate, six)?;
+    Ok(builder.binary(BinaryOp::Mul, x, gate)?)
+}
+
+/// With `n = e^min(x, 0)` and `m = e^-max(x, 0)`, one of which is 1, the hyperbolic tangent of `ln(1 + eˣ)` is
+/// `n(n + 2m)/(n(n + 2m) + 2m²)`: nothing in it is above 5, and no difference of near numbers is taken.
+fn mish(builder: &mut Builder, x: Value) -> Result<Value, Error> {
+    let [zero, two] = [0.0, 2.0].map(|number| builder.scalar(number));
+    let n = builder.binary(BinaryOp::Min, x, zero)?;
+    let n = builder.unary(UnaryOp::Exp, n)?;
+    let m = builder.unary(UnaryOp::Activate(Activation::Relu), x)?;
+    let m = builder.unary(UnaryOp::Neg, m)?;
+    let m = builder.unary(UnaryOp::Exp, m)?;
+    let twice = builder.binary(BinaryOp::Mul, m, two)?;
+    let over = builder.add(n, twice)?;
+    let over = builder.binary(BinaryOp::Mul, n, over)?;
+    let under = builder.binary(BinaryOp::Mul, m, twice)?;
+    let under = builder.add(over, under)?;
+    let gate = builder.binary(BinaryOp::Div, over, under)?;
+    Ok(builder.binary(BinaryOp::Mul, x, gate)?)
 }
 
 #[cfg(test)]
@@ -135,7 +170,9 @@ mod tests {
 
     #[test]
     fn activations_that_are_composed_have_their_values() {
-        let expected: [(&str, [f64; 4]); 5] = [
+        let expected: [(&str, [f64; 4]); 7] = [
+            ("hardswish", [0.0, 0.0, 1.666_666_666_666_666_7, 40.0]),
+            ("mish", [-0.145_647_461_275_624_6, 0.0, 1.943_958_959_533_994_6, 40.0]),
             ("sigmoid", [0.047_425_873_177_566_78, 0.5, 0.880_797_077_977_882_3, 1.0]),
             ("relu6", [0.0, 0.0, 2.0, 6.0]),
             ("relu2", [0.0, 0.0, 4.0, 1600.0]),
