@@ -83,10 +83,12 @@ impl Golden {
             let tensor = tensor.map_err(|detail| self.fail(&argument.name, &detail))?;
             given.insert(argument.name.clone().into_owned(), tensor);
         }
-        let given = complete(&arguments, &binding, given).map_err(|error| match error {
+        let about_it = |error| match error {
             Error::Input { name, detail } => self.fail(&name, &detail),
             other => other,
-        })?;
+        };
+        let given = complete(&arguments, &binding, given).map_err(about_it)?;
+        let binding = architecture.measure(binding, &given).map_err(about_it)?;
         for &name in architecture.positions() {
             if let Some(numbers) = self.inputs.get(name) {
                 let checked = check_positions(numbers, &binding);

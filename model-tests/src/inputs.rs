@@ -72,6 +72,7 @@ fn step(state: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::{MODELS, binding};
     use crate::checkpoint::Checkpoint;
     use crate::testing::Copy;
 
@@ -93,6 +94,20 @@ mod tests {
             assert!(masks.iter().all(|mask| mask[0] == 1));
             let hidden = masks.concat().iter().filter(|m| **m == 0).count();
             assert_eq!(hidden > 0, sequence >= 7, "b{batch}-s{sequence}");
+        }
+    }
+
+    #[test]
+    fn every_shape_of_the_catalogue_has_inputs_that_its_model_takes() {
+        for model in &MODELS {
+            let Ok(checkpoint) = model.open() else { continue };
+            for shape in model.shapes.iter().chain(model.software_shapes) {
+                let binding = binding(shape);
+                let made = deterministic(checkpoint.family(), &binding).unwrap();
+                let graph = checkpoint.graph(&binding).unwrap();
+                let inputs = checkpoint.tensors(&graph, &binding, &made).unwrap();
+                graph.check_inputs(&inputs).unwrap();
+            }
         }
     }
 }

@@ -112,10 +112,20 @@ pub(crate) fn goldens_agree(name: &str, tolerance: f64) {
 /// inputs of `golden.safetensors`, or is refused. A key that several values turn to other things may come twice.
 #[track_caller]
 pub(crate) fn every_key_matters(base: impl Fn() -> Copy, changes: &[(&str, Value)]) {
+    keys_matter(base, |_| true, changes);
+}
+
+/// The same of a family's own keys; those of its parts are tested where the parts are.
+#[track_caller]
+pub(crate) fn keys_matter(
+    base: impl Fn() -> Copy,
+    own: impl Fn(&str) -> bool,
+    changes: &[(&str, Value)],
+) {
     let copy = base();
     let mut config = Config::open(&copy.path("config.json")).unwrap();
     Family::read(&mut config).unwrap();
-    let read: BTreeSet<_> = config.read_keys().collect();
+    let read: BTreeSet<_> = config.read_keys().filter(|key| own(key)).collect();
     assert_eq!(read, changes.iter().map(|(key, _)| *key).collect());
     let expected = copy.outputs("golden.safetensors").unwrap();
     for (key, value) in changes {
@@ -164,4 +174,20 @@ pub(crate) fn change(tensors: &mut Tensors, name: &str, index: usize, to: impl F
     assert_eq!(*dtype, Dtype::F32);
     let element: &mut [u8; 4] = (&mut bytes[4 * index..4 * index + 4]).try_into().unwrap();
     *element = to(f32::from_le_bytes(*element)).to_le_bytes();
+}
+
+/// One element of an i64 tensor, to be another.
+pub(crate) fn change_index(tensors: &mut Tensors, name: &str, index: usize, to: i64) {
+    let (dtype, _, bytes) = tensors.get_mut(name).unwrap();
+    assert_eq!(*dtype, Dtype::I64);
+    bytes[8 * index..8 * index + 8].copy_from_slice(&to.to_le_bytes());
+}
+
+/// The model of a published size, whose weights are made up, can be built, and no key of its configuration is passed
+/// over.
+#[track_caller]
+pub(crate) fn published_is_read(name: &str) {
+    let checkpoint = Checkpoint::seeded(&package_path("published").join(name)).unwrap();
+    checkpoint.graph(&checkpoint.family().architecture().example()).unwrap();
+    assert_eq!(checkpoint.note(), None);
 }

@@ -12,7 +12,7 @@ static MINILM: Wheel = Wheel {
 };
 
 /// Every model that has a name.
-pub static MODELS: [Model; 15] = [
+pub static MODELS: [Model; 25] = [
     Model {
         name: "bert-tiny",
         origin: Origin::Repository("checkpoints/bert-tiny"),
@@ -101,6 +101,63 @@ pub static MODELS: [Model; 15] = [
         software_shapes: &["b2-s7"],
     },
     Model {
+        name: "vit-tiny",
+        origin: Origin::Repository("checkpoints/vit-tiny"),
+        goldens: &[("checkpoints/vit-tiny/golden.safetensors", "b2")],
+        sentences: None,
+        shapes: &["b1", "b4"],
+        software_shapes: &["b1"],
+    },
+    Model {
+        name: "vit-odd",
+        origin: Origin::Repository("checkpoints/vit-odd"),
+        goldens: &[
+            ("checkpoints/vit-odd/golden.safetensors", "b3"),
+            ("checkpoints/vit-odd/golden-2.safetensors", "b3-s19"),
+        ],
+        sentences: None,
+        shapes: &["b1", "b2-s19"],
+        software_shapes: &["b1"],
+    },
+    Model {
+        name: "clip-tiny",
+        origin: Origin::Repository("checkpoints/clip-tiny"),
+        goldens: &[("checkpoints/clip-tiny/golden.safetensors", "b2-s13-i3")],
+        sentences: None,
+        shapes: &["b1-s7-i1", "b3-s16-i2"],
+        software_shapes: &["b1-s7-i1"],
+    },
+    Model {
+        name: "clip-odd",
+        origin: Origin::Repository("checkpoints/clip-odd"),
+        goldens: &[
+            ("checkpoints/clip-odd/golden.safetensors", "b4-s17-i2"),
+            ("checkpoints/clip-odd/golden-2.safetensors", "b2-s17-i1"),
+        ],
+        sentences: None,
+        shapes: &["b1-s21-i3"],
+        software_shapes: &["b1-s21-i3"],
+    },
+    Model {
+        name: "xclip-tiny",
+        origin: Origin::Repository("checkpoints/xclip-tiny"),
+        goldens: &[("checkpoints/xclip-tiny/golden.safetensors", "b2-s11-i2-f3")],
+        sentences: None,
+        shapes: &["b1-s5-i1-f3", "b4-s16-i1-f3"],
+        software_shapes: &["b1-s5-i1-f3"],
+    },
+    Model {
+        name: "xclip-odd",
+        origin: Origin::Repository("checkpoints/xclip-odd"),
+        goldens: &[
+            ("checkpoints/xclip-odd/golden.safetensors", "b3-s15-i2-f5"),
+            ("checkpoints/xclip-odd/golden-2.safetensors", "b1-s15-i1-f5"),
+        ],
+        sentences: None,
+        shapes: &["b2-s19-i1-f5"],
+        software_shapes: &["b2-s19-i1-f5"],
+    },
+    Model {
         name: "clap-tiny",
         origin: Origin::Repository("checkpoints/clap-tiny"),
         goldens: &[("checkpoints/clap-tiny/golden.safetensors", "b3-s11-i2-f101")],
@@ -153,5 +210,49 @@ pub static MODELS: [Model; 15] = [
         sentences: None,
         shapes: &["b2-s333"],
         software_shapes: &["b2-s333"],
+    },
+    Model {
+        name: "llava-tiny",
+        origin: Origin::Repository("checkpoints/llava-tiny"),
+        goldens: &[
+            ("checkpoints/llava-tiny/golden.safetensors", "b3-s27-i3"),
+            ("checkpoints/llava-tiny/golden-2.safetensors", "b2-s9"),
+        ],
+        sentences: None,
+        shapes: &["b1-s16-i1-p0", "b1-s1-p16", "b2-s40-i3"],
+        software_shapes: &["b1-s16-i1-p0"],
+    },
+    Model {
+        name: "llava-odd",
+        origin: Origin::Repository("checkpoints/llava-odd"),
+        goldens: &[
+            ("checkpoints/llava-odd/golden.safetensors", "b2-s24-i3"),
+            ("checkpoints/llava-odd/golden-2.safetensors", "b1-s13-i1"),
+        ],
+        sentences: None,
+        shapes: &["b1-s14-i1-p0", "b1-s1-p14", "b2-s17-i2"],
+        software_shapes: &["b1-s1-p14"],
+    },
+    Model {
+        name: "llavanext-tiny",
+        origin: Origin::Repository("checkpoints/llavanext-tiny"),
+        goldens: &[
+            ("checkpoints/llavanext-tiny/golden.safetensors", "b3-s57-i3-n5-k135"),
+            ("checkpoints/llavanext-tiny/golden-2.safetensors", "b2-s95-a9-i2-k90"),
+        ],
+        sentences: None,
+        shapes: &["b1-s34-i1-n3-p0", "b1-s1-p34", "b2-s60-i2-n5"],
+        software_shapes: &["b1-s34-i1-n3-p0"],
+    },
+    Model {
+        name: "llavanext-odd",
+        origin: Origin::Repository("checkpoints/llavanext-odd"),
+        goldens: &[
+            ("checkpoints/llavanext-odd/golden.safetensors", "b3-s179-i3-n7-k206"),
+            ("checkpoints/llavanext-odd/golden-2.safetensors", "b2-s10"),
+        ],
+        sentences: None,
+        shapes: &["b1-s39-i1-n2-p0", "b1-s1-p39", "b2-s120-i2-n5"],
+        software_shapes: &["b1-s1-p39"],
     },
 ];

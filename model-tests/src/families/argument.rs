@@ -17,6 +17,8 @@ pub struct Argument {
     pub name: Cow<'static, str>,
     /// Its sizes; symbols are bound by what is given.
     pub sizes: Vec<Size>,
+    /// Sizes on another number of axes that it may have instead, with symbols of their own; empty if there are none.
+    pub other: Vec<Size>,
     /// What its values are.
     pub values: Values,
     /// Whether the model runs without it although nothing is filled in.
@@ -110,12 +112,18 @@ impl Values {
 impl Argument {
     /// An argument that must be given unless its values have a default.
     pub fn new(name: impl Into<Cow<'static, str>>, sizes: Vec<Size>, values: Values) -> Self {
-        Self { name: name.into(), sizes, values, optional: false }
+        Self { name: name.into(), sizes, other: Vec::new(), values, optional: false }
     }
 
     /// An argument without which another graph is built.
     pub fn optional(name: impl Into<Cow<'static, str>>, sizes: Vec<Size>, values: Values) -> Self {
         Self { optional: true, ..Self::new(name, sizes, values) }
+    }
+
+    /// The same argument, which may have these sizes instead.
+    #[must_use]
+    pub fn or(self, other: Vec<Size>) -> Self {
+        Self { other, ..self }
     }
 
     /// Its type for one binding; an error if a symbol of it is not bound.
@@ -124,7 +132,12 @@ impl Argument {
             Size::Symbol(symbol) => binding.get(symbol),
             Size::Fixed(n) => Ok(*n),
         };
-        let shape = self.sizes.iter().map(size).collect::<Result<_, _>>()?;
+        let shape = |sizes: &[Size]| sizes.iter().map(size).collect::<Result<Vec<_>, _>>();
+        let shape = match shape(&self.sizes) {
+            Err(error) if self.other.is_empty() => Err(error),
+            Err(error) => shape(&self.other).map_err(|_| error),
+            own => own,
+        }?;
         Ok(TensorType { shape, kind: self.values.kind() })
     }
 
@@ -141,15 +154,17 @@ impl Argument {
     /// Binds the symbols of its sizes to a shape that is given.
     fn bind(&self, binding: &mut Binding, shape: &[usize]) -> Result<(), Error> {
         let repeats = matches!(self.values, Values::Positions { .. });
-        let missing = self.sizes.len().saturating_sub(shape.len());
-        if shape.len() != self.sizes.len() && !(repeats && shape.len() < self.sizes.len()) {
-            let axes = self.sizes.len();
+        let is_other = !self.other.is_empty() && shape.len() == self.other.len();
+        let sizes = if is_other { &self.other } else { &self.sizes };
+        let missing = sizes.len().saturating_sub(shape.len());
+        if shape.len() != sizes.len() && !(repeats && shape.len() < sizes.len()) {
+            let axes = sizes.len();
             return Err(self.fail(format!("its shape is {shape:?}, {axes} axes are needed")));
         }
         if shape.contains(&0) {
             return Err(self.fail(format!("its shape is {shape:?}: nothing is in it")));
         }
-        for (size, &found) in self.sizes[missing..].iter().zip(shape) {
+        for (size, &found) in sizes[missing..].iter().zip(shape) {
             let expected = match size {
                 Size::Fixed(n) => Some(*n),
                 Size::Symbol(symbol) => binding.get(symbol).ok(),
@@ -157,7 +172,7 @@ impl Argument {
             if expected.is_some_and(|expected| expected != found && !(repeats && found == 1)) {
                 return Err(self.fail(format!(
                     "its shape is {shape:?}, which does not fit {} ({binding})",
-                    self.described()
+                    described(sizes)
                 )));
             }
             if let (Size::Symbol(symbol), None) = (size, expected) {
@@ -165,15 +180,6 @@ impl Argument {
             }
         }
         Ok(())
-    }
-
-    /// Its sizes for people: `[b, 3, 30, 30]`.
-    fn described(&self) -> String {
-        let sizes = self.sizes.iter().map(|size| match size {
-            Size::Symbol(symbol) => symbol.to_string(),
-            Size::Fixed(n) => n.to_string(),
-        });
-        format!("[{}]", sizes.collect::<Vec<_>>().join(", "))
     }
 
     /// A given tensor in the shape of the argument: positions may be repeated.
@@ -190,6 +196,15 @@ impl Argument {
         let data = indices.iter().copied().cycle().take(of.len()).collect();
         Ok(Tensor::i32(of.shape.clone(), data))
     }
+}
+
+/// Sizes for people: `[b, 3, 30, 30]`.
+fn described(sizes: &[Size]) -> String {
+    let sizes = sizes.iter().map(|size| match size {
+        Size::Symbol(symbol) => symbol.to_string(),
+        Size::Fixed(n) => n.to_string(),
+    });
+    format!("[{}]", sizes.collect::<Vec<_>>().join(", "))
 }
 
 /// The symbols that the shapes of what is given bind.

@@ -13,6 +13,8 @@ mod decoder;
 mod detr;
 mod encoder;
 mod idle;
+mod llava;
+mod llava_next;
 mod net;
 mod patches;
 mod resnet;
@@ -42,6 +44,10 @@ pub const EMBEDDED: Symbol = Symbol::new("e");
 pub const IMAGES: Symbol = Symbol::new("i");
 /// Tiles of each picture.
 pub const TILES: Symbol = Symbol::new("n");
+/// Tiles of all pictures together, where they come end to end.
+pub const ALL_TILES: Symbol = Symbol::new("a");
+/// Features of all pictures together, where values tell how many they are.
+pub const FEATURES: Symbol = Symbol::new("k");
 /// Frames of a video, or of a sound.
 pub const FRAMES: Symbol = Symbol::new("f");
 /// Rows of a picture.
@@ -58,6 +64,11 @@ pub trait Architecture: Debug + Send + Sync {
     ///
     /// Its inputs are arguments, or what [`Architecture::derive`] gives, by name.
     fn graph(&self, weights: &Weights, binding: &Binding) -> Result<Graph, Error>;
+
+    /// The binding with the sizes of outputs that the values of arguments tell, and no shape does.
+    fn measure(&self, binding: Binding, _given: &Given) -> Result<Binding, Error> {
+        Ok(binding)
+    }
 
     /// What the graph takes beside the arguments, computed from them: rows to gather, angles, pooled positions.
     /// Values that contradict each other are an error here, before anything runs.
@@ -209,6 +220,20 @@ const READERS: &[Reader] = &[
         model_type: "xclip",
         architecture: "XCLIP",
         read: |config, architectures| Ok(Box::new(xclip::XClip::read(config, architectures)?)),
+    },
+    Reader {
+        name: "llavanext",
+        model_type: "llava_next",
+        architecture: "LlavaNext",
+        read: |config, architectures| {
+            Ok(Box::new(llava_next::LlavaNext::read(config, architectures)?))
+        },
+    },
+    Reader {
+        name: "llava",
+        model_type: "llava",
+        architecture: "Llava",
+        read: |config, architectures| Ok(Box::new(llava::Llava::read(config, architectures)?)),
     },
 ];
 

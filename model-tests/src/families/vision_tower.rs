@@ -58,6 +58,7 @@ impl VisionTower {
             "projection_dim",
             "tie_word_embeddings",
             "vision_use_head",
+            "vocab_size",
         ]);
         config.held("tie_last_hidden_states", &[json!(false)])?;
         let encoder = Encoder::read(config, "", encoder)?;
