@@ -12,7 +12,7 @@ static MINILM: Wheel = Wheel {
 };
 
 /// Every model that has a name.
-pub static MODELS: [Model; 25] = [
+pub static MODELS: [Model; 27] = [
     Model {
         name: "bert-tiny",
         origin: Origin::Repository("checkpoints/bert-tiny"),
@@ -254,5 +254,24 @@ pub static MODELS: [Model; 25] = [
         sentences: None,
         shapes: &["b1-s39-i1-n2-p0", "b1-s1-p39", "b2-s120-i2-n5"],
         software_shapes: &["b1-s1-p39"],
+    },
+    Model {
+        name: "detr-tiny",
+        origin: Origin::Repository("checkpoints/detr-tiny"),
+        goldens: &[("checkpoints/detr-tiny/golden.safetensors", "b3-h70-w59")],
+        sentences: None,
+        shapes: &["b1-h64-w96"],
+        software_shapes: &["b1-h64-w96"],
+    },
+    Model {
+        name: "detr-odd",
+        origin: Origin::Repository("checkpoints/detr-odd"),
+        goldens: &[
+            ("checkpoints/detr-odd/golden.safetensors", "b2-h131-w203"),
+            ("checkpoints/detr-odd/golden-2.safetensors", "b2-h97-w65-q9"),
+        ],
+        sentences: None,
+        shapes: &["b1-h75-w100"],
+        software_shapes: &["b1-h75-w100"],
     },
 ];
