@@ -17,7 +17,7 @@ mod tensor;
 pub mod webgpu;
 mod weights;
 
-pub use device::{AdapterClass, Device, Identity, OpTime, Program, Source, Timing};
+pub use device::{AdapterClass, Device, Identity, Limit, OpTime, Program, Roof, Source, Timing};
 pub use error::Error;
 pub use graph::{BATCH, Binding, Builder, Graph, Node, SEQUENCE, Size, Symbol, Value};
 pub use ops::{Activation, Array, BinaryOp, Cost, Op, Reduction, UnaryOp};

@@ -17,12 +17,22 @@ use std::collections::BTreeMap;
 /// Everything that a program needs to run.
 pub(super) struct Lowered {
     pub(super) kernels: Vec<Box<dyn Kernel>>,
-    /// Of each step: the op, and the weight that it uses.
-    pub(super) names: Vec<String>,
+    /// What each step is called and covers.
+    pub(super) steps: Vec<StepFacts>,
     pub(super) arena: Floats,
     pub(super) constants: Floats,
     pub(super) inputs: Vec<Slot>,
     pub(super) outputs: Vec<Slot>,
+}
+
+/// What is known of a step before it runs.
+pub(super) struct StepFacts {
+    /// The op, and the weight that it uses.
+    pub(super) name: String,
+    /// The nodes that it computes.
+    pub(super) nodes: Vec<Value>,
+    /// Bytes of the values that live meanwhile.
+    pub(super) live_bytes: u64,
 }
 
 /// Lowers a graph for a level of instructions.
@@ -42,22 +52,11 @@ pub(super) fn lower(graph: &Graph, weights: &Weights, level: Level) -> Result<Lo
     let arena = Floats::zeroed(len, "the values of the graph")?;
     let lowering = Lowering { graph, schedule: &schedule, constants: &constants, slots, level };
     let kernels = schedule.items.iter().map(|item| lowering.kernel(item)).collect();
-    let names = schedule.items.iter().map(|item| lowering.name(item)).collect();
+    let steps = lowering.facts();
     let inputs = graph.input_values().iter().map(|&v| lowering.slot(v)).collect();
     let outputs = graph.outputs().iter().map(|(_, v)| lowering.slot(*v)).collect();
     let constants = constants.fill(graph, weights, level)?;
-    Ok(Lowered { kernels, names, arena, constants, inputs, outputs })
-}
-
-impl Schedule {
-    /// The node with the matrices of the product for node `index`.
-    fn product(&self, index: usize) -> usize {
-        let fused = self.items.iter().find_map(|item| match item.work {
-            Work::AddTo { linear, .. } if item.node == index => Some(linear),
-            _ => None,
-        });
-        fused.unwrap_or(index)
-    }
+    Ok(Lowered { kernels, steps, arena, constants, inputs, outputs })
 }
 
 /// The sizes of a product, and how its right operand lies in memory.
@@ -217,6 +216,18 @@ impl Lowering<'_> {
 
     fn node(&self, index: usize) -> &Node {
         &self.graph.nodes()[index]
+    }
+
+    fn facts(&self) -> Vec<StepFacts> {
+        let bytes = |id: Id| (self.slots[&id].len * size_of::<f32>()) as u64;
+        let live = self.schedule.live(self.graph, bytes);
+        let values: Vec<_> = self.graph.values().map(|(value, _)| value).collect();
+        let facts = |(item, live_bytes): (&Item, u64)| StepFacts {
+            name: self.name(item),
+            nodes: self.schedule.covers(item).into_iter().map(|node| values[node]).collect(),
+            live_bytes,
+        };
+        self.schedule.items.iter().zip(live).map(facts).collect()
     }
 
     fn name(&self, item: &Item) -> String {

@@ -14,6 +14,7 @@ mod math;
 mod memory;
 mod movement;
 mod program;
+mod roof;
 mod rows;
 mod schedule;
 mod sources;
@@ -22,7 +23,7 @@ mod team;
 pub use level::Level;
 pub use sources::{CRATES, sources};
 
-use crate::device::{AdapterClass, Device, Identity, Program};
+use crate::device::{AdapterClass, Device, Identity, Program, Roof};
 use crate::{Error, Graph, Op, Precision, Weights};
 use program::CpuProgram;
 use std::collections::BTreeMap;
@@ -114,5 +115,9 @@ impl Device for CpuDevice {
         }
         let program = CpuProgram::new(graph, weights, Arc::clone(&self.team), self.level)?;
         Ok(Box::new(program))
+    }
+
+    fn roofs(&self) -> Result<Vec<Roof>, Error> {
+        Ok(vec![roof::bandwidth(&self.team, self.level)?, roof::arithmetic(&self.team, self.level)])
     }
 }

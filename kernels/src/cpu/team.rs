@@ -3,8 +3,8 @@
 //! Within a step a thread takes the next task that nobody has taken, so a thread that the machine holds up
 //! costs one task and not its share of the step.
 
+use crate::Error;
 use crate::clock::Stopwatch;
-use crate::{Error, clock};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -37,11 +37,16 @@ impl Team {
     pub(super) fn run(&self, steps: &mut Steps, work: impl Fn(usize, usize, usize) + Sync) {
         steps.taken.iter_mut().for_each(|taken| *taken.get_mut() = 0);
         let meeting = Meeting::new(self.threads());
-        let times = steps.ends.is_some().then(clock::start);
+        let begun = steps.watch.map(Stopwatch::nanoseconds);
         let steps_ref = &*steps;
-        let ends = self.pool.broadcast(|context| {
+        let marks = self.pool.broadcast(|context| {
             let guard = Guard(&meeting);
-            let mut own = Ends::new(steps_ref, context.index(), times);
+            let mut own = Marks::new(steps_ref, context.index());
+            if begun.is_some() {
+                // So that the first step is not charged with the waking of the threads.
+                meeting.meet();
+                own.mark();
+            }
             for (step, (&tasks, taken)) in steps_ref.tasks.iter().zip(&steps_ref.taken).enumerate()
             {
                 loop {
@@ -57,8 +62,8 @@ impl Team {
             std::mem::forget(guard);
             own.nanoseconds
         });
-        if steps.ends.is_some() {
-            steps.ends = ends.into_iter().next();
+        if let Some(begun) = begun {
+            steps.marks = std::iter::once(begun).chain(marks.into_iter().flatten()).collect();
         }
     }
 }
@@ -68,27 +73,29 @@ impl Team {
 pub(super) struct Steps {
     tasks: Vec<usize>,
     taken: Vec<AtomicUsize>,
-    /// Nanoseconds from the start of the run to the end of each step, if they are wanted.
-    pub(super) ends: Option<Vec<u64>>,
+    /// Runs while times are wanted.
+    pub(super) watch: Option<Stopwatch>,
+    /// Of the last run with a watch, nanoseconds until: the team was called, all threads were there, each step ended.
+    pub(super) marks: Vec<u64>,
 }
 
 impl Steps {
     pub(super) fn new(tasks: Vec<usize>) -> Self {
         let taken = tasks.iter().map(|_| AtomicUsize::new(0)).collect();
-        Self { tasks, taken, ends: None }
+        Self { tasks, taken, watch: None, marks: Vec::new() }
     }
 }
 
-/// The ends of steps as the first thread sees them.
-struct Ends {
+/// When what ended, as the first thread sees it; the other threads keep nothing.
+struct Marks {
     watch: Option<Stopwatch>,
     nanoseconds: Vec<u64>,
 }
 
-impl Ends {
-    fn new(steps: &Steps, thread: usize, watch: Option<Stopwatch>) -> Self {
-        let watch = watch.filter(|_| thread == 0);
-        let room = if watch.is_some() { steps.tasks.len() } else { 0 };
+impl Marks {
+    fn new(steps: &Steps, thread: usize) -> Self {
+        let watch = steps.watch.filter(|_| thread == 0);
+        let room = if watch.is_some() { steps.tasks.len() + 1 } else { 0 };
         Self { watch, nanoseconds: Vec::with_capacity(room) }
     }
 

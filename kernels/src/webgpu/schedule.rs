@@ -7,6 +7,8 @@ use crate::{Activation, BinaryOp, Graph, Node, Op, UnaryOp, Value};
 pub(super) struct Step {
     /// The node that is computed.
     pub(super) node: Value,
+    /// It and what is fused behind it, in order.
+    pub(super) covers: Vec<Value>,
     /// What a dense layer applies to its sums.
     pub(super) activation: Activation,
     /// What is added after the activation.
@@ -53,6 +55,7 @@ pub(super) fn schedule(graph: &Graph) -> Schedule {
         }
         let plain = || Step {
             node: value,
+            covers: vec![value],
             activation: own_activation(node),
             residual: None,
             result: value,
@@ -83,7 +86,8 @@ fn users(graph: &Graph) -> Vec<Vec<Value>> {
 /// A dense layer with the activation and then the residual that alone follow it.
 fn fuse(graph: &Graph, users: &[Vec<Value>], absorbed: &[bool], value: Value, node: &Node) -> Step {
     let activation = own_activation(node);
-    let mut step = Step { node: value, activation, residual: None, result: value };
+    let covers = vec![value];
+    let mut step = Step { node: value, covers, activation, residual: None, result: value };
     while let &[user] = users[step.result.index()].as_slice() {
         if user == step.result {
             break;
@@ -104,11 +108,13 @@ fn fuse(graph: &Graph, users: &[Vec<Value>], absorbed: &[bool], value: Value, no
                     Some(&other) => step.residual = Some(other),
                     None => break,
                 }
+                step.covers.push(user);
                 step.result = user;
                 break;
             }
             _ => break,
         }
+        step.covers.push(user);
         step.result = user;
     }
     step
