@@ -133,8 +133,7 @@ impl Program for CpuProgram {
         let end = watch.nanoseconds();
         self.steps.watch = None;
         result?;
-        let mut marks = std::mem::take(&mut self.steps.marks);
-        marks.push(end);
+        let marks: Vec<_> = self.steps.marks().chain([end]).collect();
         Ok(Timing { whole, ops: self.times(&marks) })
     }
 }
