@@ -12,10 +12,11 @@ use proofmark::clock::timed;
 use proofmark::fingerprint::digest;
 use proofmark::record::{DeviceFacts, Metrics, OpTime, OutputCheck};
 use proofmark::toolchain::{build_parts, crate_parts};
-use proofmark::{Fingerprint, Part, Session, Subject};
+use proofmark::{Case, Fingerprint, Part, Session, Subject};
 use proofmark_kernels::{
-    BATCH, Binding, Device, Graph, Precision, Program, Tensor, reference_version,
+    BATCH, Binding, Device, Graph, Precision, Program, Tensor, Weights, reference_version,
 };
+use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -129,6 +130,25 @@ impl ModelCase {
         ))
     }
 
+    /// The case as its suite made it, if it is one of this suite.
+    pub(crate) fn of(case: &Case) -> Option<&Self> {
+        (&*case.subject as &dyn Any).downcast_ref()
+    }
+
+    /// Opens the device and makes what [`Subject::open`] makes a session of, for tools that look inside.
+    pub(crate) fn parts(&self) -> Result<Parts<'_>, Error> {
+        let said = |message: String| {
+            Error::Case(message.strip_prefix("failed to ").unwrap_or(&message).to_owned())
+        };
+        let golden = self.golden().map_err(said)?;
+        Ok(Parts {
+            graph: self.opened.graph(&self.binding).map_err(said)?,
+            inputs: self.tensors(golden.as_ref()).map_err(said)?,
+            weights: self.opened.checkpoint().map_err(said)?.weights(),
+            device: (self.target.open)()?,
+        })
+    }
+
     fn tensors(&self, golden: Option<&Golden>) -> Result<Vec<Tensor>, String> {
         let family = self.opened.checkpoint()?.family();
         let made = match golden {
@@ -137,6 +157,18 @@ impl ModelCase {
         };
         made.map_err(failed)
     }
+}
+
+/// What a case is made of.
+pub(crate) struct Parts<'a> {
+    /// The graph, with its digest.
+    pub(crate) graph: Arc<(Graph, String)>,
+    /// In the order of the graph's inputs.
+    pub(crate) inputs: Vec<Tensor>,
+    /// Of the checkpoint.
+    pub(crate) weights: &'a Weights,
+    /// Opened.
+    pub(crate) device: Box<dyn Device>,
 }
 
 /// The crates below an endpoint, read from the lock file once per process.

@@ -11,8 +11,10 @@ use pulp::{Simd, WithSimd};
 use std::fs;
 use std::hint::black_box;
 
-/// Rounds of each test, after one that warms up.
-const ROUNDS: usize = 10;
+/// Rounds of the triad, after one that warms up; STREAM's own number.
+const TRIAD_ROUNDS: usize = 10;
+/// Rounds of the arithmetic loop: milliseconds each, so there are more, for one to find the machine undisturbed.
+const ARITHMETIC_ROUNDS: usize = 60;
 /// An array of the triad is so many times the last-level cache, as the rules of STREAM ask for.
 const CACHES: usize = 4;
 /// Taken for the cache where the system does not tell its size.
@@ -44,7 +46,7 @@ pub(super) fn bandwidth(team: &Team, level: Level) -> Result<Roof, Error> {
         // SAFETY: each task has a range of its own.
         (0..3).for_each(|i| unsafe { memory.part(array(i), range.clone()).fill(1.0 + i as f32) });
     });
-    let seconds = best(|| {
+    let seconds = best(TRIAD_ROUNDS, || {
         team.run(&mut steps, |_, _, task| {
             let range = task * CHUNK..(task + 1) * CHUNK;
             // SAFETY: the first array is written, each task in a range of its own; the others are read.
@@ -88,7 +90,7 @@ impl WithSimd for Triad<'_> {
 pub(super) fn arithmetic(team: &Team, level: Level) -> Roof {
     let tasks = 8 * team.threads();
     let mut steps = Steps::new(vec![tasks]);
-    let seconds = best(|| {
+    let seconds = best(ARITHMETIC_ROUNDS, || {
         team.run(&mut steps, |_, _, task| {
             black_box(level.run(MultiplyAdds { start: black_box(task as f32) }));
         });
@@ -120,9 +122,9 @@ impl WithSimd for MultiplyAdds {
 }
 
 /// Seconds of the fastest round.
-fn best(mut round: impl FnMut()) -> f64 {
+fn best(rounds: usize, mut round: impl FnMut()) -> f64 {
     round();
-    let seconds = (0..ROUNDS).map(|_| clock::timed(&mut round).1.as_secs_f64());
+    let seconds = (0..rounds).map(|_| clock::timed(&mut round).1.as_secs_f64());
     // A clock that stood still would give a roof without end.
     seconds.fold(f64::INFINITY, f64::min).max(1e-9)
 }
