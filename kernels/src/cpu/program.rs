@@ -127,10 +127,11 @@ impl Program for CpuProgram {
     }
 
     fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error> {
-        let watch = clock::start();
-        self.steps.watch = Some(watch);
-        let (result, whole) = clock::timed(|| self.execute(inputs));
-        let end = watch.nanoseconds();
+        let ((result, end), whole) = clock::timed(|| {
+            let watch = clock::start();
+            self.steps.watch = Some(watch);
+            (self.execute(inputs), watch.nanoseconds())
+        });
         self.steps.watch = None;
         result?;
         let marks: Vec<_> = self.steps.marks().chain([end]).collect();

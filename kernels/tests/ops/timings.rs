@@ -70,10 +70,14 @@ fn values_live_within_what_the_graph_can_need() {
     }
 }
 
+/// A GPU's clock is another than the host's, and passes may overlap; so only the processor is held to this.
 #[test]
-fn times_of_steps_are_parts_of_the_whole() {
-    for (device, timing) in timings(&graph()) {
+fn on_the_processor_all_parts_of_a_run_are_timed() {
+    for (device, timing) in timings(&graph()).iter().filter(|(name, _)| name.starts_with("cpu")) {
         let sum: u64 = timing.ops.iter().map(|op| op.time_ns).sum();
-        assert!(u128::from(sum) <= timing.whole.as_nanos() * 101 / 100, "{device}: {timing:?}");
+        assert!(u128::from(sum) <= timing.whole.as_nanos(), "{device}: {timing:?}");
+        let others = timing.ops.iter().filter(|op| op.nodes.is_empty());
+        let others: Vec<_> = others.map(|op| op.name.as_str()).collect();
+        assert_eq!(others, ["read the inputs", "wake the threads", "give the outputs"]);
     }
 }

@@ -81,14 +81,14 @@ pub(super) struct Work {
     pub(super) operations: u64,
     /// Bytes if every operand is read once and the result is written once.
     pub(super) bytes: u64,
-    /// Attained; null where the time is zero.
+    /// Attained, by the median; null where that is zero.
     pub(super) operations_per_s: Option<f64>,
     pub(super) bytes_per_s: Option<f64>,
     /// The time that it would take at the roof.
     pub(super) roof_ns: f64,
     /// The roof above it; null if there is nothing to do.
     pub(super) bound: Option<Bound>,
-    /// The time at the roof by the time taken. Above 1 where operands come from a cache.
+    /// The time at the roof by the median. Above 1 where operands come from a cache.
     pub(super) of_roof: Option<f64>,
 }
 
@@ -257,7 +257,7 @@ impl Work {
 
     /// What follows from the sums.
     fn with_rates(self, whole_ns: u64) -> Self {
-        let per_s = |n: f64| (self.time_ns > 0).then(|| n / self.time_ns as f64 * 1e9);
+        let per_s = |n: f64| (self.median_ns > 0).then(|| n / self.median_ns as f64 * 1e9);
         Self {
             share: self.time_ns as f64 / (whole_ns as f64).max(1.0),
             operations_per_s: per_s(self.operations as f64),

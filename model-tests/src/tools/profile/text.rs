@@ -20,9 +20,9 @@ pub(super) const COLUMNS: [&str; 9] = [
 ];
 
 /// What the columns mean; below every table.
-pub(super) const LEGEND: &str = "Time: mean of the runs between the quartiles, so that times sum to the whole; median: of all runs. Bytes: each operand read once, the result written once. \
+pub(super) const LEGEND: &str = "Time: mean of the runs between the quartiles, so that times sum to the whole; median: of all runs, by which what was attained is told. Bytes: each operand read once, the result written once. \
 Bound by: which roof is above the op, memory or compute, at its operations per byte. \
-Of the roof: the time it would take at the roof by the time it took; above 100 % where operands come from a cache.";
+Of the roof: the time it would take at the roof by the median; above 100 % where operands come from a cache.";
 
 /// The cells of one row.
 pub(super) fn cells(work: &Work) -> [String; 9] {
