@@ -1,6 +1,6 @@
 //! The boundary between graphs and hardware: what a device says of itself, and what it does.
 
-use crate::{Error, Graph, Op, Precision, Tensor, Weights};
+use crate::{Error, Graph, Op, Precision, Tensor, Value, Weights};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,13 +41,39 @@ pub struct Source {
     pub text: &'static str,
 }
 
-/// The device time of one node in one run.
+/// The device time of one step in one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpTime {
     /// Op name, and the weight it uses where it uses one.
     pub name: String,
+    /// The nodes that it computes, in order: one, or several that are fused. Steps of one op (the packing before a
+    /// product, the parts of a join) have the same nodes. None: work that is no op's, such as reading the inputs.
+    pub nodes: Vec<Value>,
     /// Time on the device.
     pub time_ns: u64,
+    /// Bytes of the values that live during the step: inputs, results, packed operands. Constants are not counted.
+    pub live_bytes: u64,
+}
+
+/// What a device can do at most, as a test on that device attained it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Roof {
+    /// What is limited.
+    pub limit: Limit,
+    /// The test, with its sizes.
+    pub test: String,
+    /// The best of its rounds: bytes or operations per second.
+    pub per_s: f64,
+}
+
+/// What a [`Roof`] limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Limit {
+    /// Bytes between memory and the processor.
+    Bandwidth,
+    /// Floating-point operations; a multiply-add counts as two.
+    Arithmetic,
 }
 
 /// What one run took.
@@ -55,7 +81,7 @@ pub struct OpTime {
 pub struct Timing {
     /// From the inputs in host memory to the outputs in host memory.
     pub whole: Duration,
-    /// Device time per node, where the device can tell; empty where it cannot.
+    /// Device time per step in order, where the device can tell; empty where it cannot.
     pub ops: Vec<OpTime>,
 }
 
@@ -74,6 +100,12 @@ pub trait Device {
         weights: &Weights,
         precision: Precision,
     ) -> Result<Box<dyn Program>, Error>;
+
+    /// Measures what the device can do at most, by tests below its graphs. Takes about a second.
+    /// Empty where the device has no such tests; graphs show then what it attains.
+    fn roofs(&self) -> Result<Vec<Roof>, Error> {
+        Ok(Vec::new())
+    }
 }
 
 /// A graph with its weights, ready to run on one device.
@@ -83,6 +115,6 @@ pub trait Program {
     /// The output tensors belong to the program and are overwritten by the next run.
     fn run(&mut self, inputs: &[Tensor]) -> Result<(&[Tensor], Duration), Error>;
 
-    /// Runs once with a timestamp around every node; slower. Empty times where the device cannot.
+    /// Runs once with a timestamp around every step; slower. Empty times where the device cannot.
     fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error>;
 }

@@ -50,6 +50,17 @@ pub enum Error {
         /// What is possible.
         detail: String,
     },
+    /// A case of this id does not exist.
+    #[error("find the case `{id}`: {detail}")]
+    UnknownCase {
+        /// What was asked for.
+        id: String,
+        /// Why it cannot be, and which are near.
+        detail: String,
+    },
+    /// A case could not be opened; a fragment like all messages.
+    #[error("{0}")]
+    Case(String),
     /// Something that is needed is not on this machine.
     #[error("find what is needed: {0}")]
     Absent(String),

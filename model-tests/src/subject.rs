@@ -12,10 +12,11 @@ use proofmark::clock::timed;
 use proofmark::fingerprint::digest;
 use proofmark::record::{DeviceFacts, Metrics, OpTime, OutputCheck};
 use proofmark::toolchain::{build_parts, crate_parts};
-use proofmark::{Fingerprint, Part, Session, Subject};
+use proofmark::{Case, Fingerprint, Part, Session, Subject};
 use proofmark_kernels::{
-    BATCH, Binding, Device, Graph, Precision, Program, Tensor, reference_version,
+    BATCH, Binding, Device, Graph, Precision, Program, Tensor, Weights, fold, reference_version,
 };
+use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -128,6 +129,25 @@ impl ModelCase {
         ))
     }
 
+    /// The case as its suite made it, if it is one of this suite.
+    pub(crate) fn of(case: &Case) -> Option<&Self> {
+        (&*case.subject as &dyn Any).downcast_ref()
+    }
+
+    /// Opens the device and makes what [`Subject::open`] makes a session of, for tools that look inside.
+    pub(crate) fn parts(&self) -> Result<Parts, Error> {
+        let said = |message: String| {
+            Error::Case(message.strip_prefix("failed to ").unwrap_or(&message).to_owned())
+        };
+        let golden = self.golden().map_err(said)?;
+        let graph = self.opened.graph(&self.binding).map_err(said)?;
+        let inputs = self.tensors(&graph.0, golden.as_ref()).map_err(said)?;
+        // What a device folds before it prepares a graph: its steps name the nodes of the folded one.
+        let weights = self.opened.checkpoint().map_err(said)?.weights();
+        let (graph, weights) = fold(&graph.0, weights)?;
+        Ok(Parts { graph, inputs, weights, device: (self.target.open)()? })
+    }
+
     fn tensors(&self, graph: &Graph, golden: Option<&Golden>) -> Result<Vec<Tensor>, String> {
         let checkpoint = self.opened.checkpoint()?;
         let given = match golden {
@@ -136,6 +156,18 @@ impl ModelCase {
         };
         given.and_then(|given| checkpoint.tensors(graph, &self.binding, &given)).map_err(failed)
     }
+}
+
+/// What a case is made of.
+pub(crate) struct Parts {
+    /// The folded graph.
+    pub(crate) graph: Graph,
+    /// In the order of the graph's inputs.
+    pub(crate) inputs: Vec<Tensor>,
+    /// Of the checkpoint, and what was folded.
+    pub(crate) weights: Weights,
+    /// Opened.
+    pub(crate) device: Box<dyn Device>,
 }
 
 /// The crates below an endpoint, read from the lock file once per process.

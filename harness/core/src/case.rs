@@ -6,6 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
 use crate::record::{DeviceFacts, Metrics, OpTime, OutputCheck};
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -118,7 +119,8 @@ impl Absence {
 }
 
 /// What a case is about: it can be identified without being run, and opened to be run.
-pub trait Subject: Send + Sync {
+/// It is `Any`, so that a tool of the suite that made it finds its own type again.
+pub trait Subject: Any + Send + Sync {
     /// Hashes everything that a result depends on. Opens no device.
     fn fingerprint(&self) -> Result<Fingerprint, String>;
 

@@ -28,12 +28,22 @@ use std::collections::BTreeMap;
 /// Everything that a program needs to run.
 pub(super) struct Lowered {
     pub(super) kernels: Vec<Box<dyn Kernel>>,
-    /// Of each step: the op, and the weight that it uses.
-    pub(super) names: Vec<String>,
+    /// What each step is called and covers.
+    pub(super) steps: Vec<StepFacts>,
     pub(super) arena: Floats,
     pub(super) constants: Floats,
     pub(super) inputs: Vec<Slot>,
     pub(super) outputs: Vec<Slot>,
+}
+
+/// What is known of a step before it runs.
+pub(super) struct StepFacts {
+    /// The op, and the weight that it uses.
+    pub(super) name: String,
+    /// The nodes that it computes.
+    pub(super) nodes: Vec<Value>,
+    /// Bytes of the values that live meanwhile.
+    pub(super) live_bytes: u64,
 }
 
 /// Lowers a graph for a level of instructions.
@@ -68,11 +78,11 @@ pub(super) fn lower(
     let lowering =
         Lowering { graph, schedule: &schedule, constants: &constants, slots, level, precision };
     let kernels = schedule.items.iter().map(|item| lowering.kernel(item)).collect();
-    let names = schedule.items.iter().map(|item| lowering.name(item)).collect();
+    let steps = lowering.facts();
     let inputs = graph.input_values().iter().map(|&v| lowering.slot(v)).collect();
     let outputs = graph.outputs().iter().map(|(_, v)| lowering.slot(*v)).collect();
     let constants = constants.fill(graph, weights)?;
-    Ok(Lowered { kernels, names, arena, constants, inputs, outputs })
+    Ok(Lowered { kernels, steps, arena, constants, inputs, outputs })
 }
 
 impl Schedule {
@@ -129,6 +139,23 @@ impl Lowering<'_> {
 
     fn node(&self, index: usize) -> &Node {
         &self.graph.nodes()[index]
+    }
+
+    fn facts(&self) -> Vec<StepFacts> {
+        let bytes = |id: Id| (self.slots[&id].len * size_of::<f32>()) as u64;
+        let live = self.schedule.live(self.graph, bytes);
+        let values: Vec<_> = self.graph.values().map(|(value, _)| value).collect();
+        let facts = |(item, live_bytes): (&Item, u64)| StepFacts {
+            name: self.name(item),
+            nodes: self
+                .schedule
+                .covers(self.graph, item)
+                .into_iter()
+                .map(|node| values[node])
+                .collect(),
+            live_bytes,
+        };
+        self.schedule.items.iter().zip(live).map(facts).collect()
     }
 
     fn name(&self, item: &Item) -> String {

@@ -24,6 +24,7 @@ mod panels;
 mod patches;
 mod pool;
 mod program;
+mod roof;
 mod rows;
 mod schedule;
 mod sources;
@@ -34,7 +35,7 @@ mod windows;
 pub use level::Level;
 pub use sources::{CRATES, sources};
 
-use crate::device::{AdapterClass, Device, Identity, Program};
+use crate::device::{AdapterClass, Device, Identity, Program, Roof};
 use crate::{Error, Graph, Op, Precision, Weights, fold};
 use program::CpuProgram;
 use std::collections::BTreeMap;
@@ -128,5 +129,9 @@ impl Device for CpuDevice {
         let program =
             CpuProgram::new(&graph, &weights, Arc::clone(&self.team), (self.level, precision))?;
         Ok(Box::new(program))
+    }
+
+    fn roofs(&self) -> Result<Vec<Roof>, Error> {
+        Ok(vec![roof::bandwidth(&self.team, self.level)?, roof::arithmetic(&self.team, self.level)])
     }
 }

@@ -85,6 +85,25 @@ impl CpuProgram {
     }
 }
 
+impl CpuProgram {
+    /// The times between the marks of a run: reading the inputs, waking the threads, every step, giving the outputs.
+    fn times(&self, marks: &[u64]) -> Vec<OpTime> {
+        let steps = &self.lowered.steps;
+        // What is no step has the values beside it: the first ones before, the last ones after.
+        let first = steps.first().map_or(0, |step| step.live_bytes);
+        let last = steps.last().map_or(0, |step| step.live_bytes);
+        let other = |name: &str, live_bytes| (name.to_owned(), Vec::new(), live_bytes);
+        let before = [other("read the inputs", first), other("wake the threads", first)];
+        let steps = steps.iter().map(|s| (s.name.clone(), s.nodes.clone(), s.live_bytes));
+        let all = before.into_iter().chain(steps).chain([other("give the outputs", last)]);
+        let starts = std::iter::once(0).chain(marks.iter().copied());
+        let times = marks.iter().zip(starts).map(|(end, start)| end - start);
+        all.zip(times)
+            .map(|((name, nodes, live_bytes), time_ns)| OpTime { name, nodes, time_ns, live_bytes })
+            .collect()
+    }
+}
+
 /// Indices keep their bits; halves are widened.
 fn place_input(tensor: &Tensor, place: &mut [f32]) {
     match tensor.data() {
@@ -108,14 +127,14 @@ impl Program for CpuProgram {
     }
 
     fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error> {
-        self.steps.ends = Some(Vec::new());
-        let (result, whole) = clock::timed(|| self.execute(inputs));
-        let ends = self.steps.ends.take().unwrap_or_default();
+        let ((result, end), whole) = clock::timed(|| {
+            let watch = clock::start();
+            self.steps.watch = Some(watch);
+            (self.execute(inputs), watch.nanoseconds())
+        });
+        self.steps.watch = None;
         result?;
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        let times = ends.iter().zip(starts).map(|(end, start)| end - start);
-        let names = self.lowered.names.iter().cloned();
-        let ops = names.zip(times).map(|(name, time_ns)| OpTime { name, time_ns }).collect();
-        Ok(Timing { whole, ops })
+        let marks: Vec<_> = self.steps.marks().chain([end]).collect();
+        Ok(Timing { whole, ops: self.times(&marks) })
     }
 }

@@ -179,6 +179,46 @@ impl Schedule {
         (slots, end)
     }
 
+    /// The node with the matrices of the product for node `index`.
+    pub(super) fn product(&self, index: usize) -> usize {
+        let fused = self.items.iter().find_map(|item| match item.work {
+            Work::AddTo { linear, .. } if item.node == index => Some(linear),
+            _ => None,
+        });
+        fused.unwrap_or(index)
+    }
+
+    /// The nodes that a step computes or prepares, in order. A step that packs has those of its product.
+    pub(super) fn covers(&self, graph: &Graph, item: &Item) -> Vec<usize> {
+        let product = match item.work {
+            Work::Fused(fusion) => fusion.product,
+            Work::Pack | Work::Quantise => self.product(item.node),
+            Work::Compute | Work::Join(_) => item.node,
+        };
+        let mut covers = vec![item.node];
+        let mut at = item.node;
+        // Behind a product stands an activation, or an addition, or an addition and its activation.
+        while let (true, Op::Unary(_)) = (at != product, &graph.nodes()[at].op) {
+            at = graph.nodes()[at].operands[0].index();
+            covers.push(at);
+        }
+        if at != product {
+            covers.push(product);
+        }
+        covers.reverse();
+        covers
+    }
+
+    /// The bytes that live in the arena during each step; `bytes` gives those of each.
+    pub(super) fn live(&self, graph: &Graph, bytes: impl Fn(Id) -> u64) -> Vec<u64> {
+        let mut live = vec![0; self.items.len()];
+        for (id, life) in self.lives(graph) {
+            let end = self.items.len().min(life.last + 1);
+            live[life.first.min(end)..end].iter_mut().for_each(|sum| *sum += bytes(id));
+        }
+        live
+    }
+
     /// Everything that lives in the arena with the steps of its life, in the order of birth.
     fn lives(&self, graph: &Graph) -> Vec<(Id, Life)> {
         let mut lives: BTreeMap<Id, Life> = BTreeMap::new();

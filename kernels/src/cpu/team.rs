@@ -3,10 +3,10 @@
 //! Within a step a thread takes the next task that nobody has taken, so a thread that the machine holds up
 //! costs one task and not its share of the step.
 
+use crate::Error;
 use crate::clock::Stopwatch;
-use crate::{Error, clock};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Looks at the barrier before a waiting thread offers its processor to others.
 const SPINS: u32 = 4000;
@@ -37,13 +37,15 @@ impl Team {
     pub(super) fn run(&self, steps: &mut Steps, work: impl Fn(usize, usize, usize) + Sync) {
         steps.taken.iter_mut().for_each(|taken| *taken.get_mut() = 0);
         let meeting = Meeting::new(self.threads());
-        let times = steps.ends.is_some().then(clock::start);
-        let steps_ref = &*steps;
-        let ends = self.pool.broadcast(|context| {
+        let steps = &*steps;
+        steps.mark(0);
+        self.pool.broadcast(|context| {
             let guard = Guard(&meeting);
-            let mut own = Ends::new(steps_ref, context.index(), times);
-            for (step, (&tasks, taken)) in steps_ref.tasks.iter().zip(&steps_ref.taken).enumerate()
-            {
+            if steps.watch.is_some() {
+                // So that the first step is not charged with the waking of the threads.
+                meeting.meet(|| steps.mark(1));
+            }
+            for (step, (&tasks, taken)) in steps.tasks.iter().zip(&steps.taken).enumerate() {
                 loop {
                     let task = taken.fetch_add(1, Ordering::Relaxed);
                     if task >= tasks {
@@ -51,15 +53,10 @@ impl Team {
                     }
                     work(context.index(), step, task);
                 }
-                meeting.meet();
-                own.mark();
+                meeting.meet(|| steps.mark(step + 2));
             }
             std::mem::forget(guard);
-            own.nanoseconds
         });
-        if steps.ends.is_some() {
-            steps.ends = ends.into_iter().next();
-        }
     }
 }
 
@@ -68,34 +65,28 @@ impl Team {
 pub(super) struct Steps {
     tasks: Vec<usize>,
     taken: Vec<AtomicUsize>,
-    /// Nanoseconds from the start of the run to the end of each step, if they are wanted.
-    pub(super) ends: Option<Vec<u64>>,
+    /// Runs while times are wanted.
+    pub(super) watch: Option<Stopwatch>,
+    /// Of the last run with a watch, nanoseconds until: the team was called, all threads were there, each step ended.
+    marks: Vec<AtomicU64>,
 }
 
 impl Steps {
     pub(super) fn new(tasks: Vec<usize>) -> Self {
         let taken = tasks.iter().map(|_| AtomicUsize::new(0)).collect();
-        Self { tasks, taken, ends: None }
-    }
-}
-
-/// The ends of steps as the first thread sees them.
-struct Ends {
-    watch: Option<Stopwatch>,
-    nanoseconds: Vec<u64>,
-}
-
-impl Ends {
-    fn new(steps: &Steps, thread: usize, watch: Option<Stopwatch>) -> Self {
-        let watch = watch.filter(|_| thread == 0);
-        let room = if watch.is_some() { steps.tasks.len() } else { 0 };
-        Self { watch, nanoseconds: Vec::with_capacity(room) }
+        let marks = (0..tasks.len() + 2).map(|_| AtomicU64::new(0)).collect();
+        Self { tasks, taken, watch: None, marks }
     }
 
-    fn mark(&mut self) {
+    fn mark(&self, index: usize) {
         if let Some(watch) = self.watch {
-            self.nanoseconds.push(watch.nanoseconds());
+            self.marks[index].store(watch.nanoseconds(), Ordering::Relaxed);
         }
+    }
+
+    /// What the last run with a watch marked.
+    pub(super) fn marks(&mut self) -> impl Iterator<Item = u64> {
+        self.marks.iter_mut().map(|mark| *mark.get_mut())
     }
 }
 
@@ -117,9 +108,12 @@ impl Meeting {
         }
     }
 
-    fn meet(&self) {
+    /// Waits for all. `last` is called by the thread that comes last, before any goes on: only that thread knows
+    /// when the step ended, for one that waits may lose its processor meanwhile.
+    fn meet(&self, last: impl FnOnce()) {
         let round = self.round.load(Ordering::Acquire);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            last();
             self.arrived.store(0, Ordering::Relaxed);
             self.round.store(round.wrapping_add(1), Ordering::Release);
             return;

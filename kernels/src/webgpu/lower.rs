@@ -22,7 +22,10 @@ pub(super) struct Lowering<'a> {
     transposed: BTreeMap<Value, usize>,
     /// Buffers whose value has died.
     free: Vec<usize>,
+    /// Bytes of the values that live now.
+    live_bytes: u64,
     name: String,
+    covers: Vec<Value>,
 }
 
 impl<'a> Lowering<'a> {
@@ -42,8 +45,18 @@ impl<'a> Lowering<'a> {
             status: None,
         };
         let places = vec![None; graph.nodes().len()];
-        let (transposed, free, name) = (BTreeMap::new(), Vec::new(), String::new());
-        Self { graph, target, schedule, plan, places, transposed, free, name }
+        Self {
+            graph,
+            target,
+            schedule,
+            plan,
+            places,
+            transposed: BTreeMap::new(),
+            free: Vec::new(),
+            live_bytes: 0,
+            name: String::new(),
+            covers: Vec::new(),
+        }
     }
 
     /// Gives every input its buffer.
@@ -51,6 +64,7 @@ impl<'a> Lowering<'a> {
         for (&value, (name, of)) in self.graph.input_values().iter().zip(self.graph.inputs()) {
             let buffer = self.buffer(of, None, || format!("the input `{name}`"))?;
             self.places[value.index()] = Some(buffer);
+            self.live_bytes += self.plan.bytes(of);
             self.plan.inputs.push(Port { name: name.to_owned(), of: of.clone(), buffer });
         }
         Ok(())
@@ -65,6 +79,7 @@ impl<'a> Lowering<'a> {
         });
         self.name =
             weight.map_or_else(|| node.op.name().to_owned(), |w| format!("{} {w}", node.op.name()));
+        self.covers.clone_from(&step.covers);
         // Operands first: a weight may need its buffer. Then the result, while the operands still live.
         let dense = matches!(node.op, Op::Linear { .. });
         for (position, operand) in node.operands.iter().enumerate() {
@@ -88,6 +103,7 @@ impl<'a> Lowering<'a> {
                 let buffer = place.expect("an operand has a place");
                 if !self.free.contains(&buffer) {
                     self.free.push(buffer);
+                    self.live_bytes -= self.plan.bytes(self.of(root));
                 }
             }
         }
@@ -252,6 +268,7 @@ impl<'a> Lowering<'a> {
             }
         };
         self.places[step.result.index()] = Some(buffer);
+        self.live_bytes += bytes;
         Ok(buffer)
     }
 
@@ -286,8 +303,15 @@ impl<'a> Lowering<'a> {
         });
         let x = total.min(self.target.workgroups_max as usize);
         let workgroups = [word(x), word(total.div_ceil(x))];
-        let name = self.name.clone();
-        let dispatch = Dispatch { name, kernel, shader, bindings, parameters, workgroups };
-        self.plan.dispatches.push(dispatch);
+        self.plan.dispatches.push(Dispatch {
+            name: self.name.clone(),
+            nodes: self.covers.clone(),
+            live_bytes: self.live_bytes,
+            kernel,
+            shader,
+            bindings,
+            parameters,
+            workgroups,
+        });
     }
 }

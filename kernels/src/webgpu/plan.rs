@@ -6,7 +6,7 @@
 use super::lower::Lowering;
 use super::schedule::schedule;
 use super::texts::Kernel;
-use crate::{Error, Graph, Precision, Tensor, TensorType};
+use crate::{Error, Graph, Precision, Tensor, TensorType, Value};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -106,6 +106,10 @@ pub struct Port {
 pub struct Dispatch {
     /// The op, and the weight that it uses where it uses one.
     pub name: String,
+    /// The nodes of the graph that its step computes.
+    pub nodes: Vec<Value>,
+    /// Bytes of the values that live meanwhile.
+    pub live_bytes: u64,
     /// The kernel.
     pub kernel: Kernel,
     /// The index of its pipeline.

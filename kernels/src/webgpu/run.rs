@@ -179,9 +179,13 @@ impl Program for WgpuProgram {
         result?;
         let Some(timer) = &self.timer else { return Ok(Timing { whole, ops: Vec::new() }) };
         let times = self.context.guarded(|| timer.read(&self.context))?;
-        let names = self.plan.dispatches.iter().map(|dispatch| dispatch.name.clone());
-        let ops = names.zip(times).map(|(name, time_ns)| OpTime { name, time_ns }).collect();
-        Ok(Timing { whole, ops })
+        let ops = self.plan.dispatches.iter().zip(times).map(|(dispatch, time_ns)| OpTime {
+            name: dispatch.name.clone(),
+            nodes: dispatch.nodes.clone(),
+            time_ns,
+            live_bytes: dispatch.live_bytes,
+        });
+        Ok(Timing { whole, ops: ops.collect() })
     }
 }
 

@@ -7,6 +7,8 @@ use crate::{Activation, BinaryOp, Graph, Node, Op, UnaryOp, Value};
 pub(super) struct Step {
     /// The node that is computed.
     pub(super) node: Value,
+    /// It and what is fused behind it, in order.
+    pub(super) covers: Vec<Value>,
     /// What a dense layer or a convolution applies to its sums.
     pub(super) activation: Activation,
     /// What is added after the activation.
@@ -55,6 +57,7 @@ pub(super) fn schedule(graph: &Graph) -> Schedule {
         }
         let plain = || Step {
             node: value,
+            covers: vec![value],
             activation: own_activation(node),
             residual: None,
             after: Activation::Identity,
@@ -87,7 +90,8 @@ fn users(graph: &Graph) -> Vec<Vec<Value>> {
 fn fuse(graph: &Graph, users: &[Vec<Value>], absorbed: &[bool], value: Value, node: &Node) -> Step {
     let activation = own_activation(node);
     let after = Activation::Identity;
-    let mut step = Step { node: value, activation, residual: None, after, result: value };
+    let covers = vec![value];
+    let mut step = Step { node: value, covers, activation, residual: None, after, result: value };
     while let &[user] = users[step.result.index()].as_slice() {
         if user == step.result {
             break;
@@ -96,6 +100,7 @@ fn fuse(graph: &Graph, users: &[Vec<Value>], absorbed: &[bool], value: Value, no
         match next.op {
             Op::Unary(UnaryOp::Activate(activation)) if step.residual.is_some() => {
                 step.after = activation;
+                step.covers.push(user);
                 step.result = user;
                 break;
             }
@@ -118,6 +123,7 @@ fn fuse(graph: &Graph, users: &[Vec<Value>], absorbed: &[bool], value: Value, no
             }
             _ => break,
         }
+        step.covers.push(user);
         step.result = user;
     }
     step

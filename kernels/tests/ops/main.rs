@@ -16,4 +16,5 @@ mod random;
 mod refusals;
 mod rotary;
 mod rows;
+mod timings;
 mod windows;

@@ -66,7 +66,8 @@ impl Clap {
         let (low, high) =
             (settings.number("frequency_min", 0.0)?, settings.number("frequency_max", 14_000.0)?);
         if low < 0.0 || low >= high {
-            let detail = format!("is {low} Hz: from 0 to less than `frequency_max` ({high}) is needed");
+            let detail =
+                format!("is {low} Hz: from 0 to less than `frequency_max` ({high}) is needed");
             return Err(settings.fault("frequency_min", detail));
         }
         settings.held("nb_frequency_bins", &[json!(window / 2 + 1)])?;
@@ -75,11 +76,8 @@ impl Clap {
         padding_value(settings)?;
         settings.idle(&["return_attention_mask", "top_db", "mel_filters", "mel_filters_slaney"]);
         let truncations = [("fusion", Truncation::Fusion), ("rand_trunc", Truncation::Cut)];
-        let paddings = [
-            ("repeatpad", Padding::RepeatPad),
-            ("repeat", Padding::Repeat),
-            ("pad", Padding::Pad),
-        ];
+        let paddings =
+            [("repeatpad", Padding::RepeatPad), ("repeat", Padding::Repeat), ("pad", Padding::Pad)];
         Ok(Self {
             rate,
             features: settings.whole("feature_size", 64, 4096)?,

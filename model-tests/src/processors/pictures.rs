@@ -299,7 +299,9 @@ pub(super) fn checked(shape: &[usize]) -> Result<(), String> {
     let elements = shape.iter().try_fold(1usize, |product, edge| product.checked_mul(*edge));
     match elements {
         Some(elements) if elements <= MAX_ELEMENTS => Ok(()),
-        _ => Err(format!("pixels of the shape {shape:?} are too many: {MAX_ELEMENTS} are possible")),
+        _ => {
+            Err(format!("pixels of the shape {shape:?} are too many: {MAX_ELEMENTS} are possible"))
+        }
     }
 }
 
@@ -336,12 +338,18 @@ fn exact(settings: &mut Settings, key: &'static str) -> Result<Option<Sizes>, Er
     match settings.size(key, true)? {
         None => Ok(None),
         Some(Size::Exact(height, width)) => Ok(Some((height, width))),
-        Some(other) => Err(settings.fault(key, format!("is {other:?}: height and width are needed"))),
+        Some(_) => {
+            let value = settings.optional(key).unwrap_or_default();
+            Err(settings.fault(key, format!("is {value}: height and width are needed")))
+        }
     }
 }
 
 /// What every level of red, green and blue becomes, and the mean in levels.
-fn levels(settings: &mut Settings, defaults: &Defaults) -> Result<(Vec<[f32; 256]>, [u8; 3]), Error> {
+fn levels(
+    settings: &mut Settings,
+    defaults: &Defaults,
+) -> Result<(Vec<[f32; 256]>, [u8; 3]), Error> {
     let factor = settings.number("rescale_factor", 1.0 / 255.0)?;
     let rescales = settings.flag("do_rescale", true)?;
     let normalises = settings.flag("do_normalize", true)?;

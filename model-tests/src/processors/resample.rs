@@ -114,7 +114,11 @@ mod tests {
     fn inner_error(found: &[f32], expected: &[f32]) -> f32 {
         assert_eq!(found.len(), expected.len());
         let inner = found.len() / 4..found.len() * 3 / 4;
-        found[inner.clone()].iter().zip(&expected[inner]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        found[inner.clone()]
+            .iter()
+            .zip(&expected[inner])
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max)
     }
 
     #[test]
@@ -132,7 +136,8 @@ mod tests {
         assert!(error < 3e-6, "{error}");
     }
 
-    /// Against soxr 1.1 at "HQ", as transformers calls it: a sound with everything up to the half rate in it.
+    /// Against soxr 1.1 at "HQ", as transformers calls it. The sound is white noise of deviation 0.3, so that what the
+    /// two differ in, the last of the band before the half rate, is as loud as the rest; speech has little there.
     #[test]
     fn the_samples_are_near_those_of_soxr() {
         let golden = Golden::open("resample");
@@ -141,7 +146,7 @@ mod tests {
             let (_, expected) = golden.floats(&format!("{from}.{to}"));
             let found = resample(&source, from, to);
             let error = inner_error(&found, &expected);
-            assert!(error < 1.0, "{from} to {to}: {error}");
+            assert!(error < 3e-3, "{from} to {to}: {error}");
         }
     }
 }

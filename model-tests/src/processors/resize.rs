@@ -134,7 +134,7 @@ const fn half(places: u32) -> i32 {
 }
 
 fn level(sum: i32, places: u32) -> u8 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    #[expect(clippy::cast_sign_loss, reason = "clamped")]
     ((sum >> places).clamp(0, 255) as u8)
 }
 

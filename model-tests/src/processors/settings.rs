@@ -109,7 +109,8 @@ impl Settings {
     pub(super) fn unknown_class(&self, possible: &str) -> Error {
         let key = ["image_processor_type", "feature_extractor_type"];
         let key = key.iter().find(|key| self.values.contains_key(**key)).unwrap_or(&key[0]);
-        let detail = format!("is \"{}\", which is not supported: possible are {possible}", self.class);
+        let detail =
+            format!("is \"{}\", which is not supported: possible are {possible}", self.class);
         fault(&self.path, key, detail)
     }
 

@@ -36,7 +36,8 @@ impl Size {
                 let mut given = Vec::new();
                 for (key, edge) in edges.iter().filter(|(_, edge)| !edge.is_null()) {
                     let whole = whole(edge);
-                    let whole = whole.ok_or_else(|| format!("has `{key}` {edge}: {need} is needed"))?;
+                    let whole =
+                        whole.ok_or_else(|| format!("has `{key}` {edge}: {need} is needed"))?;
                     given.push((key.as_str(), whole));
                 }
                 given.sort_unstable();
@@ -70,9 +71,14 @@ impl Size {
             Self::Shortest(edge) => oriented(edge, cut(real(edge * long) / real(short))),
             Self::Between(shortest, longest) => {
                 let forced = real(long) / real(short) * real(shortest) > real(longest);
-                let raw = if forced { real(longest) * real(short) / real(long) } else { real(shortest) };
+                let raw =
+                    if forced { real(longest) * real(short) / real(long) } else { real(shortest) };
                 let edge = cut(raw.round_ties_even());
-                if edge == short { (height, width) } else { oriented(edge, cut(raw * real(long) / real(short))) }
+                if edge == short {
+                    (height, width)
+                } else {
+                    oriented(edge, cut(raw * real(long) / real(short)))
+                }
             }
             Self::Within(max_height, max_width) => {
                 let scale = (real(max_height) / real(height)).min(real(max_width) / real(width));
@@ -83,7 +89,10 @@ impl Size {
 }
 
 /// Pixels as a real number.
-#[expect(clippy::cast_precision_loss, reason = "edges have at most 31 bits, and products below 2^53 stay exact")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "edges have at most 31 bits, and products below 2^53 stay exact"
+)]
 pub(super) fn real(pixels: usize) -> f64 {
     pixels as f64
 }
@@ -116,7 +125,12 @@ mod tests {
         check(&json!([20, 30]), false, (31, 57), (20, 30));
         check(&json!({"shortest_edge": 224}), false, (500, 333), (336, 224));
         check(&json!({"shortest_edge": 800, "longest_edge": 1333}), false, (480, 640), (800, 1066));
-        check(&json!({"shortest_edge": 800, "longest_edge": 1333}), false, (400, 1000), (533, 1333));
+        check(
+            &json!({"shortest_edge": 800, "longest_edge": 1333}),
+            false,
+            (400, 1000),
+            (533, 1333),
+        );
         check(&json!({"shortest_edge": 40, "longest_edge": 60}), false, (31, 97), (19, 60));
         check(&json!({"max_height": 50, "max_width": 50}), false, (100, 200), (25, 50));
         check(&json!({"max_height": 200, "max_width": 500}), false, (100, 200), (200, 400));

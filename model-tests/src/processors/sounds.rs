@@ -52,7 +52,8 @@ impl SoundProcessor {
 
     /// The inputs of a model for these sounds, at its rate, each with the name by which messages call it.
     pub(super) fn inputs(&self, sounds: &[(String, Vec<f32>)]) -> Result<Inputs, Error> {
-        let name = if matches!(self, Self::Wav2Vec2(_)) { "input_values" } else { "input_features" };
+        let name =
+            if matches!(self, Self::Wav2Vec2(_)) { "input_values" } else { "input_features" };
         let fault = |detail: String| Error::Input { name: name.into(), detail };
         if sounds.is_empty() {
             return Err(fault("there is no sound".into()));
@@ -78,7 +79,7 @@ pub(super) fn padding_value(settings: &mut Settings) -> Result<f32, Error> {
     settings.number("padding_value", 0.0).map(|value| value as f32)
 }
 
-/// A length in samples, from a length in seconds; `key` also holds the keys that repeat what follows from it.
+/// A length in samples, from a key that holds it in seconds.
 pub(super) fn samples(
     settings: &mut Settings,
     key: &'static str,
@@ -101,7 +102,9 @@ pub(super) fn checked(shape: &[usize]) -> Result<(), String> {
     let elements = shape.iter().try_fold(1usize, |product, edge| product.checked_mul(*edge));
     match elements {
         Some(elements) if elements <= MAX_ELEMENTS => Ok(()),
-        _ => Err(format!("features of the shape {shape:?} are too many: {MAX_ELEMENTS} are possible")),
+        _ => Err(format!(
+            "features of the shape {shape:?} are too many: {MAX_ELEMENTS} are possible"
+        )),
     }
 }
 
@@ -133,7 +136,9 @@ impl Wav2Vec2 {
     fn inputs(&self, sounds: &[(String, Vec<f32>)]) -> Result<Inputs, String> {
         if let Some((name, samples)) = sounds.iter().find(|(_, s)| s.len() < self.least) {
             let (count, least) = (samples.len(), self.least);
-            return Err(format!("{name} has {count} samples, and one frame of this model takes {least}"));
+            return Err(format!(
+                "{name} has {count} samples, and one frame of this model takes {least}"
+            ));
         }
         let longest = sounds.iter().map(|(_, samples)| samples.len()).max().unwrap_or(0);
         checked(&[sounds.len(), longest])?;

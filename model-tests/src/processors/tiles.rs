@@ -19,7 +19,9 @@ impl PictureProcessor {
         let (whole_height, whole_width) = match self.size {
             Size::Exact(height, width) => (height, width),
             Size::Shortest(edge) | Size::Between(edge, _) => (edge, edge),
-            Size::Within(..) => return Err("its `size` has neither edges nor height and width".into()),
+            Size::Within(..) => {
+                return Err("its `size` has neither edges nor height and width".into());
+            }
         };
         let whole = resize(picture, whole_height, whole_width, self.filter)?;
         let mut frames = vec![self.finish(&whole)?];

@@ -27,9 +27,9 @@ impl Whisper {
         let hop = settings.whole("hop_length", 160, 1 << 20)?;
         let window = settings.whole("n_fft", 400, 1 << 16)?;
         let length = samples(settings, "chunk_length", 30, rate)?;
-        if length <= window / 2 || length < hop {
+        if length <= window / 2 || length <= hop {
             let detail = format!(
-                "makes sounds of {length} samples: more than half of `n_fft` ({window}), and at least `hop_length` \
+                "makes sounds of {length} samples: more than half of `n_fft` ({window}), and more than `hop_length` \
                  ({hop}), are needed for a frame"
             );
             return Err(settings.fault("chunk_length", detail));
@@ -55,7 +55,8 @@ impl Whisper {
 
     /// `input_features [sounds, features, frames]`; `attention_mask [sounds, frames]` if the file asks for it.
     pub(super) fn inputs(&self, sounds: &[(String, Vec<f32>)]) -> Result<Inputs, String> {
-        let frames = self.length / self.hop;
+        // The last frame is dropped, as in the original; a window of odd size is mirrored a sample less.
+        let frames = (self.length - self.window % 2) / self.hop;
         checked(&[sounds.len(), self.features, frames])?;
         let bins = self.window / 2 + 1;
         let bank = Bank::of(Scale::Slaney, self.features, bins, (0.0, 8000.0), self.rate);

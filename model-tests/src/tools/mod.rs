@@ -1,10 +1,11 @@
-//! The commands that this suite brings to `cargo xtask`: `models`, `verify`, `infer`. One file each.
+//! The commands that this suite brings to `cargo xtask`: `models`, `verify`, `infer`, `profile`. One file (or folder) each.
 //!
 //! Exit codes: 0 all well, 1 an output is wrong, 2 bad usage or input, 3 something needed is absent. Errors go to
 //! the error output; results go to the standard output.
 
 mod infer;
 mod models;
+mod profile;
 mod table;
 mod verify;
 
@@ -35,6 +36,11 @@ pub(crate) fn add(suite: Suite) -> Suite {
         .tool("infer", "Embeds texts and prints how similar they are", |args| {
             run("infer", args, infer::run)
         })
+        .tool(
+            "profile",
+            "Tells where the time of a case goes, beside the machine's roofs",
+            |args| run("profile", args, profile::run),
+        )
 }
 
 /// Parses the arguments of a command and runs it.
