@@ -85,17 +85,6 @@ pub(super) fn lower(
     Ok(Lowered { kernels, steps, arena, constants, inputs, outputs })
 }
 
-impl Schedule {
-    /// The node with the matrices of the product for node `index`.
-    fn product(&self, index: usize) -> usize {
-        let fused = self.items.iter().find_map(|item| match item.work {
-            Work::Fused(fusion) if item.node == index => Some(fusion.product),
-            _ => None,
-        });
-        fused.unwrap_or(index)
-    }
-}
-
 /// What a step does with its product: `activation(product + other)`.
 #[derive(Clone, Copy)]
 pub(super) struct After {

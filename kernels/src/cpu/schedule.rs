@@ -182,7 +182,7 @@ impl Schedule {
     /// The node with the matrices of the product for node `index`.
     pub(super) fn product(&self, index: usize) -> usize {
         let fused = self.items.iter().find_map(|item| match item.work {
-            Work::AddTo { linear, .. } if item.node == index => Some(linear),
+            Work::Fused(fusion) if item.node == index => Some(fusion.product),
             _ => None,
         });
         fused.unwrap_or(index)
