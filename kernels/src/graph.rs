@@ -2,8 +2,8 @@
 //!
 //! What the ops mean is in `ops`; what they compute in f64 is in `reference`.
 
-use crate::ops::{Activation, BinaryOp, Cost, Op, Reduction, UnaryOp, Window};
-use crate::{Error, Kind, Precision, Tensor, TensorType};
+use crate::ops::{Activation, BinaryOp, Op, Reduction, UnaryOp, Window};
+use crate::{Error, Kind, Tensor, TensorType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -202,18 +202,6 @@ impl Graph {
     pub fn digest(&self) -> String {
         let bytes = serde_json::to_vec(self).expect("a graph has only plain data");
         format!("{:x}", HexBytes(&Sha256::digest(bytes)))
-    }
-
-    /// The cost of a node in a precision.
-    pub fn node_cost(&self, node: &Node, precision: Precision) -> Cost {
-        node.op.cost(&self.operand_types(node), &node.output, precision)
-    }
-
-    /// The cost of a run: of all nodes together but those that are computed before it, from weights alone.
-    pub fn cost(&self, precision: Precision) -> Cost {
-        let fixed = self.fixed();
-        let run = self.nodes.iter().zip(fixed).filter(|(_, fixed)| !fixed);
-        run.map(|(node, _)| self.node_cost(node, precision)).sum()
     }
 
     /// Of each node whether it is the same in every run, because no input reaches it.

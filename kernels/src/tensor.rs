@@ -43,7 +43,7 @@ impl Precision {
     /// All precisions.
     pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Bf16, Self::Int8];
 
-    /// Bytes of one float value that is computed. [`crate::Cost`] counts weights as if they were values, too.
+    /// Bytes of one float value that is computed.
     pub const fn bytes(self) -> usize {
         match self {
             Self::F32 | Self::Bf16 | Self::Int8 => 4,
@@ -51,7 +51,7 @@ impl Precision {
         }
     }
 
-    /// Bytes of one element of a weight that is kept in this precision.
+    /// Bytes of one element of a weight that is kept in this precision, without the factors of its rows.
     pub const fn weight_bytes(self) -> usize {
         match self {
             Self::F32 => 4,

@@ -1,9 +1,9 @@
 //! Dense layers with integer weights: `y[j] = s·t[j]·Σ q[p]·w[j][p]`.
 //!
 //! A weight row `j` is kept as integers in -127..=127 and its factor `t[j]`, its largest magnitude over 127. A row of
-//! activations is quantised when it is there, symmetrically: its factor `s` is its largest magnitude over the largest
-//! integer whose products with a whole weight row cannot overflow the 32-bit sum, at most 16 bits. So the weights are what
-//! costs accuracy, not the activations; pairs of 16-bit products are what processors sum, so the wider activations cost no time.
+//! activations is quantised when it is there, symmetrically: its factor `s` is its largest magnitude over the
+//! largest integer of 16 bits whose products with a whole weight row cannot overflow the 32-bit sum. So the weights
+//! are what costs accuracy, not the activations. Processors sum pairs of 16-bit products, so that costs no time.
 
 use super::gemm::Start;
 use super::kernel::{Context, Kernel, chunk, chunks};

@@ -19,11 +19,11 @@ const PANEL_BYTES: usize = 224 * 1024;
 /// Panels of one task at most.
 const PANELS: usize = 32;
 /// Filters of one task at least, if a step has few tasks.
-const ROWS: usize = 64;
+const ROWS: usize = 128;
 /// Filters in bf16 that are widened at once: whole tiles at every level.
 const ROW_BLOCK: usize = 96;
 /// Tasks that a step should have at least, if its sizes allow.
-const TASKS: usize = 16;
+const TASKS: usize = 8;
 
 /// `activation(x ∗ weight + bias + residual)`.
 pub(super) struct Conv {

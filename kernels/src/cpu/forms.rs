@@ -24,16 +24,12 @@ impl Format {
     /// The format of an operand that is a weight or a constant: what multiplies activations and what is looked up is
     /// kept in the precision of the run, all else in f32.
     fn of(graph: &Graph, node: &Node, position: usize, precision: Precision) -> Self {
-        let is_table = matches!(node.op, Op::Gather) && position == 0;
-        let is_layer = matches!(node.op, Op::Linear { .. }) && position == 1;
-        let is_right = matches!(node.op, Op::MatMul { .. } | Op::Conv { .. }) && position == 1;
-        let is_float = graph.node(node.operands[position]).output.kind == crate::Kind::Float;
+        let is_kept = node.op.kept_operand(precision) == Some(position);
+        let shape = &graph.operand_types(node)[position].shape;
         match precision {
-            Precision::Bf16 if is_float && (is_table || is_layer || is_right) => Self::Bf16,
-            Precision::Int8 if is_float && is_table => Self::Int8,
-            Precision::Int8 if is_layer && bytes::holds(graph.operand_types(node)[1].shape[1]) => {
-                Self::Int8
-            }
+            Precision::Bf16 if is_kept => Self::Bf16,
+            Precision::Int8 if is_kept && matches!(node.op, Op::Gather) => Self::Int8,
+            Precision::Int8 if is_kept && bytes::holds(shape[1]) => Self::Int8,
             _ => Self::F32,
         }
     }

@@ -30,6 +30,7 @@ mod schedule;
 mod sources;
 mod team;
 mod thin;
+mod tile;
 mod windows;
 
 pub use level::Level;

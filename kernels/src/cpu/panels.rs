@@ -37,15 +37,21 @@ pub(super) fn pack_panel(
     width: usize,
     panel: &mut [f32],
 ) {
-    for (p, row) in panel.chunks_exact_mut(width).enumerate() {
-        for (j, slot) in row.iter_mut().enumerate() {
-            let column = columns.start + j;
-            *slot = if column < columns.end {
-                from[column * strides.column + p * strides.row]
-            } else {
-                0.0
-            };
+    let count = columns.len().min(width);
+    if count < width {
+        panel.fill(0.0);
+    }
+    if strides.column == 1 {
+        for (p, row) in panel.chunks_exact_mut(width).enumerate() {
+            row[..count].copy_from_slice(&from[columns.start + p * strides.row..][..count]);
         }
+        return;
+    }
+    let depth = panel.len() / width;
+    for j in 0..count {
+        let from = from[(columns.start + j) * strides.column..].iter().step_by(strides.row);
+        let to = panel[j..].iter_mut().step_by(width).take(depth);
+        to.zip(from).for_each(|(to, from)| *to = *from);
     }
 }
 

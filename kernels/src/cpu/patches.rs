@@ -58,6 +58,8 @@ struct Columns<'a> {
     /// Positions side by side: the first column, their number, the row and the column of the first position.
     runs: [(usize, usize, [usize; 2]); MOST_COLUMNS],
     run_count: usize,
+    /// Where the first element of each window lies, if all that they show is in the image.
+    firsts: Option<[usize; MOST_COLUMNS]>,
 }
 
 /// Vectors of a panel that are put together from the places where they lie in a plane: for each vector some masks
@@ -81,7 +83,11 @@ impl<'a> Columns<'a> {
             run_count += 1;
             column += len;
         }
-        Self { geometry, count: columns.len(), runs, run_count }
+        let mut new = Self { geometry, count: columns.len(), runs, run_count, firsts: None };
+        if geometry.window.padding == [[0, 0]; 2] {
+            new.firsts = Some(new.offsets([0, 0]));
+        }
+        new
     }
 
     /// Copies one element of the window from every plane of `from` to a row of `to`.
@@ -107,6 +113,15 @@ impl<'a> Columns<'a> {
                     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
                 }),
             }
+        } else if let Some(firsts) = self.firsts.filter(|_| stride > 1) {
+            let dilation = g.window.dilation;
+            let step = tap[0] * dilation[0] * g.plane[1] + tap[1] * dilation[1];
+            planes.for_each(|(plane, to)| {
+                let plane = &plane[step..];
+                let (to, padding) = to.split_at_mut(self.count);
+                to.iter_mut().zip(&firsts).for_each(|(to, first)| *to = plane[*first]);
+                padding.fill(0.0);
+            });
         } else if stride == 1 && self.run_count <= MOST_RUNS {
             let pieces = self.pieces(simd, tap);
             // SAFETY: the pieces are those of this plane's geometry.

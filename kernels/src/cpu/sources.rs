@@ -63,6 +63,7 @@ fn of(op: &Op) -> &'static [Source] {
                     source!("conv.rs"),
                     source!("gemm.rs"),
                     source!("panels.rs"),
+                    source!("tile.rs"),
                     source!("elementary.rs"),
                     source!("math.rs"),
                     source!("windows.rs"),
@@ -85,6 +86,7 @@ fn of(op: &Op) -> &'static [Source] {
                     source!("dense.rs"),
                     source!("gemm.rs"),
                     source!("panels.rs"),
+                    source!("tile.rs"),
                     source!("elementary.rs"),
                     source!("math.rs"),
                 ]
@@ -97,6 +99,7 @@ fn of(op: &Op) -> &'static [Source] {
                     source!("decode.rs"),
                     source!("gemm.rs"),
                     source!("panels.rs"),
+                    source!("tile.rs"),
                     source!("elementary.rs"),
                     source!("math.rs"),
                 ]

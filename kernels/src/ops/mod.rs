@@ -277,6 +277,17 @@ impl Op {
         Cost::streaming(operations, operands, output, precision)
     }
 
+    /// Which operand a precision of weights keeps in fewer bits, if it is the same in every run.
+    pub(crate) const fn kept_operand(&self, precision: Precision) -> Option<usize> {
+        match (self, precision) {
+            (_, Precision::F32 | Precision::F16) => None,
+            (Self::Gather, _) => Some(0),
+            (Self::Linear { .. }, _) => Some(1),
+            (Self::MatMul { .. } | Self::Conv { .. }, Precision::Bf16) => Some(1),
+            _ => None,
+        }
+    }
+
     /// The result in f64. Operands and the result have the types of the graph.
     pub fn reference(&self, operands: &[&Array], output: &TensorType) -> Result<Array, Error> {
         let shape = output.shape.clone();
