@@ -59,9 +59,24 @@ struct Inputs<'a> {
     prefix: &'a str,
     rotation: [Value; 2],
     mask: Value,
+    window: Option<Windowed>,
     /// Tokens in the cache, if one is kept.
     past: Option<usize>,
 }
+
+/// What layers with a window take, where it is shorter than the text.
+#[derive(Clone, Copy)]
+struct Windowed {
+    /// Hides what is further back: `[1, 1, s, p + s]`.
+    bias: Value,
+    /// Hides all keys: `[b, p + s]`.
+    nothing: Value,
+    /// For each query the row of its result: its own, or the last one of its text if it sees no key.
+    rows: Value,
+}
+
+/// Far below every score, yet a number of f16.
+const OUTSIDE: f32 = -65504.0;
 
 impl Decoder {
     /// `attention_mask` `[b, s]` and `position_ids` `[b, s]`, which continue behind the cache, and the cache.
@@ -97,7 +112,7 @@ impl Decoder {
     }
 
     /// `rotary.cosines` and `rotary.sines` `[b, s, width / 2]`; with a cache `cache.seen` `[b, p + s]`, the masks of
-    /// the cache and of the new tokens side by side.
+    /// the cache and of the new tokens side by side; `window.rows` `[b, s]` where layers have a window.
     pub(super) fn derive(&self, binding: &Binding, given: &Given) -> Result<Given, Error> {
         let (batch, sequence) = (binding.get(&BATCH)?, binding.get(&SEQUENCE)?);
         let past = binding.get(&PAST).ok();
@@ -116,7 +131,17 @@ impl Decoder {
             let seen = seen(binding, given, "attention_mask", &SEQUENCE)?;
             derived.insert("cache.seen".into(), seen);
         }
+        if let Some(window) = self.window(past.unwrap_or(0) + sequence) {
+            let seen = derived.get("cache.seen").and_then(Tensor::indices).unwrap_or(mask);
+            let rows = rows_by_window(seen, [batch, sequence], window);
+            derived.insert("window.rows".into(), rows);
+        }
         Ok(derived)
+    }
+
+    /// The window of the layers that have one, if it is shorter than this many keys.
+    fn window(&self, keys: usize) -> Option<usize> {
+        self.windows.iter().flatten().copied().find(|window| *window < keys)
     }
 
     /// Embeddings `[b, s, hidden]` of ids, by the table below `prefix`.
@@ -148,7 +173,8 @@ impl Decoder {
         let shape = [batch, sequence, self.width / 2];
         let cosines = net.input("rotary.cosines", Kind::Float, &shape)?;
         let sines = net.input("rotary.sines", Kind::Float, &shape)?;
-        let inputs = Inputs { prefix, rotation: [cosines, sines], mask, past };
+        let window = self.windowed(net, [batch, sequence], past.unwrap_or(0))?;
+        let inputs = Inputs { prefix, rotation: [cosines, sines], mask, window, past };
         let mut x = x;
         for layer in 0..self.layers {
             x = self.layer(net, &inputs, layer, x)?;
@@ -235,29 +261,51 @@ impl Decoder {
                 }
             }
         }
-        let window = self.windows[layer];
-        let hidden = self.outside(net, window, sequence, inputs.past.unwrap_or(0))?;
-        let heads = Heads { kv: self.kv_heads, ..Heads::new(self.heads, self.width).causal() };
-        net.attention(heads, [query, key, value], Some(inputs.mask), hidden)
+        let heads = Heads { kv: self.kv_heads, ..Heads::new(self.heads, self.width) };
+        let window = inputs.window.filter(|_| self.windows[layer].is_some());
+        let bias = window.map(|window| window.bias);
+        let operands = [query, key, value];
+        let attended = net.attention(heads.causal(), operands, Some(inputs.mask), bias)?;
+        let Some(window) = window else { return Ok(attended) };
+        // A query that sees no key attends to all alike, those outside of its window too.
+        let first = net.builder.slice(query, 1, 0, 1)?;
+        let alike = net.attention(heads, [first, key, value], Some(window.nothing), None)?;
+        let all = net.builder.concat(&[attended, alike], 1)?;
+        let all = net.builder.reshape(all, &[batch * (sequence + 1), self.heads * self.width])?;
+        Ok(net.builder.gather(all, window.rows)?)
     }
 
-    /// What hides keys that are further back than a window: `[1, 1, s, p + s]`, or nothing if there are none.
-    fn outside(
+    /// Declares what layers with a window take, if theirs is shorter than the keys.
+    fn windowed(
         &self,
         net: &mut Net<'_>,
-        window: Option<usize>,
-        sequence: usize,
+        [batch, sequence]: [usize; 2],
         past: usize,
-    ) -> Result<Option<Value>, Error> {
+    ) -> Result<Option<Windowed>, Error> {
         let keys = past + sequence;
-        let Some(window) = window.filter(|window| *window < keys) else { return Ok(None) };
-        let queries = past..keys;
-        let hidden = queries.flat_map(|query| {
-            // As low as a hidden score, so that a row whose keys are all hidden attends to all alike.
-            (0..keys).map(move |key| if key + window > query { 0.0 } else { f32::MIN })
+        let Some(window) = self.window(keys) else { return Ok(None) };
+        let hidden = (past..keys).flat_map(|query| {
+            (0..keys).map(move |key| if key + window > query { 0.0 } else { OUTSIDE })
         });
-        Ok(Some(net.floats(&[1, 1, sequence, keys], hidden.collect())?))
+        let bias = net.floats(&[1, 1, sequence, keys], hidden.collect())?;
+        let nothing = net.indices(&[batch, keys], vec![0; batch * keys])?;
+        let rows = net.input("window.rows", Kind::Index, &[batch, sequence])?;
+        Ok(Some(Windowed { bias, nothing, rows }))
     }
+}
+
+/// Where the results of queries lie among `[b, s + 1]` rows: the last one of each text stands for queries whose window
+/// shows no key of `seen` `[b, p + s]`.
+fn rows_by_window(seen: &[i32], [batch, sequence]: [usize; 2], window: usize) -> Tensor {
+    let keys = seen.len() / batch;
+    let row = |i: usize| {
+        let (text, query) = (i / sequence, i % sequence);
+        let end = keys - sequence + query + 1;
+        let shown = &seen[text * keys..][end.saturating_sub(window)..end];
+        let row = if shown.contains(&1) { query } else { sequence };
+        i32::try_from(text * (sequence + 1) + row).unwrap_or(i32::MAX)
+    };
+    Tensor::i32([batch, sequence], (0..batch * sequence).map(row).collect())
 }
 
 /// `cache.mask` `[b, p]` and the mask of the new tokens, whose number `length` binds, side by side.
