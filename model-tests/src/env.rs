@@ -7,6 +7,9 @@ pub(crate) const MODELS: &str = "PROOFMARK_MODELS";
 /// The folder for everything that is fetched.
 pub(crate) const CACHE: &str = "PROOFMARK_CACHE";
 
+/// Set to have the published sizes measured.
+pub(crate) const PUBLISHED: &str = "PROOFMARK_PUBLISHED";
+
 /// A variable that is set and not empty.
 pub(crate) fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -54,7 +54,7 @@ const INT8_TOLERANCE: f64 = 8e-2;
 pub static TARGETS: [Target; 2] = [
     Target {
         endpoint: Endpoint::CPU,
-        precisions: &[Precision::F32],
+        precisions: &[Precision::F32, Precision::Bf16, Precision::Int8],
         open: || Ok(Box::new(cpu::CpuDevice::open(None)?)),
         sources: cpu::sources,
         crates: cpu::CRATES,

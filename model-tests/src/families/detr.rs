@@ -224,6 +224,23 @@ impl Detr {
         net.layer_norm(&format!("{name}.final_layer_norm"), sum, EPSILON)
     }
 
+    fn encode(
+        &self,
+        net: &mut Net<'_>,
+        mut x: Value,
+        positions: Value,
+        mask: Value,
+    ) -> Result<Value, Error> {
+        for layer in 0..self.encoder.layers {
+            let name = format!("model.encoder.layers.{layer}");
+            let part = format!("{name}.self_attn");
+            x =
+                self.attend(net, &part, self.encoder, [x, positions], [x, positions], Some(mask))?;
+            x = self.feed_forward(net, &name, self.encoder, x)?;
+        }
+        Ok(x)
+    }
+
     /// The heads: `logits` `[b, q, labels + 1]`, `pred_boxes` `[b, q, 4]`.
     fn heads(&self, net: &mut Net<'_>, x: Value) -> Result<(), Error> {
         let logits = net.dense("class_labels_classifier", x, self.labels + 1)?;
@@ -318,20 +335,8 @@ impl Architecture for Detr {
         let map = self.backbone.map(&mut net, "model.backbone.conv_encoder.model", pixels)?;
         let map = net.conv("model.input_projection", map, self.width, Window::new([1, 1]), true)?;
         let map = net.builder.reshape(map, &[batch, self.width, count])?;
-        let mut x = net.builder.transpose(map, &[0, 2, 1])?;
-        for layer in 0..self.encoder.layers {
-            let name = format!("model.encoder.layers.{layer}");
-            let at = [x, positions];
-            x = self.attend(
-                &mut net,
-                &format!("{name}.self_attn"),
-                self.encoder,
-                at,
-                at,
-                Some(mask),
-            )?;
-            x = self.feed_forward(&mut net, &name, self.encoder, x)?;
-        }
+        let x = net.builder.transpose(map, &[0, 2, 1])?;
+        let x = self.encode(&mut net, x, positions, mask)?;
         let memory = [x, positions];
         let query_mask = match binding.get(&QUERIES) {
             Err(_) => None,

@@ -13,7 +13,6 @@ use proofmark::record::OutputCheck;
 use proofmark_kernels::Precision;
 use serde::Deserialize;
 use serde_json::json;
-use std::path::Path;
 
 /// Lists the models by name, fetches one, checks one.
 #[derive(Debug, Parser)]
@@ -67,7 +66,7 @@ fn list(format: Format) -> Result<bool, Error> {
     let mut rows = Vec::new();
     for model in &MODELS {
         let folder = model.folder().ok();
-        let parameters = folder.as_deref().and_then(|folder| parameters(model.name, folder));
+        let parameters = folder.as_ref().and_then(|_| parameters(model.name, model.open()));
         rows.push((model, folder, parameters));
     }
     if format == Format::Json {
@@ -96,8 +95,8 @@ fn list(format: Format) -> Result<bool, Error> {
 }
 
 /// The number of parameters in a folder. One that is damaged must not hide the other models: it costs a note.
-fn parameters(name: &str, folder: &Path) -> Option<usize> {
-    let counted = Checkpoint::open(folder).and_then(|checkpoint| checkpoint.parameters());
+fn parameters(name: &str, checkpoint: Result<Checkpoint, Error>) -> Option<usize> {
+    let counted = checkpoint.and_then(|checkpoint| checkpoint.parameters());
     counted
         .inspect_err(|error| eprintln!("note: the size of {name} is unknown: failed to {error}"))
         .ok()
@@ -186,11 +185,13 @@ mod tests {
     #[test]
     fn a_damaged_folder_costs_the_list_only_its_own_size() {
         let copy = Copy::of("bert-tiny");
-        assert!(parameters("bert-tiny", copy.folder()).is_some_and(|n| n > 10_000));
+        assert!(
+            parameters("bert-tiny", Checkpoint::open(copy.folder())).is_some_and(|n| n > 10_000)
+        );
         copy.truncate("model.safetensors", 5);
-        assert_eq!(parameters("bert-tiny", copy.folder()), None);
+        assert_eq!(parameters("bert-tiny", Checkpoint::open(copy.folder())), None);
         std::fs::write(copy.path("config.json"), "{").unwrap();
-        assert_eq!(parameters("bert-tiny", copy.folder()), None);
+        assert_eq!(parameters("bert-tiny", Checkpoint::open(copy.folder())), None);
     }
 
     #[test]
