@@ -10,7 +10,7 @@ use super::math;
 pub(super) use super::panels::{
     Partition, Strides, pack, pack_halves, pack_panel, packed_len, panel_width,
 };
-use super::tile::{FEW_ROWS, Tile, tile_rows_of};
+use super::tile::{FEW_ROWS, LEFT_TILES, PLAIN, Tile, tile_rows_of};
 pub(super) use super::tile::{Start, VECTORS, tile_rows};
 use crate::Activation;
 use pulp::{Simd, WithSimd};
@@ -107,7 +107,7 @@ impl Part<'_> {
                         let right = self.right::<S>(panel, &block);
                         let (tile, start) = self.tile::<S>(row, panel, right, &block);
                         // SAFETY: `run` has checked the operands; its caller answers for the result.
-                        unsafe { tile.run_left_tiles(simd, start) };
+                        unsafe { tile.run_whole::<S, LEFT_TILES>(simd, start) };
                     }
                 }
                 continue;
@@ -123,7 +123,7 @@ impl Part<'_> {
                 for row in (0..self.rows).step_by(tile_rows_of::<S>()) {
                     let (tile, start) = self.tile::<S>(row, panel, right, &block);
                     // SAFETY: as above.
-                    unsafe { tile.run_plain(simd, start) };
+                    unsafe { tile.run_whole::<S, PLAIN>(simd, start) };
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Part<'_> {
                 for row in (0..self.rows).step_by(tile_rows_of::<S>()) {
                     let (tile, start) = self.tile::<S>(row, panel, wide, &block);
                     // SAFETY: `run` has checked the operands; its caller answers for the result.
-                    unsafe { tile.run_plain(simd, start) };
+                    unsafe { tile.run_whole::<S, PLAIN>(simd, start) };
                 }
             }
         }

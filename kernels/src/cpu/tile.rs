@@ -9,8 +9,8 @@ use std::ops::Range;
 /// Vectors of columns in a panel.
 pub(super) const VECTORS: usize = 2;
 /// How the operands of a tile lie in memory.
-const PLAIN: u8 = 0;
-const LEFT_TILES: u8 = 1;
+pub(super) const PLAIN: u8 = 0;
+pub(super) const LEFT_TILES: u8 = 1;
 const RIGHT_HALVES: u8 = 2;
 /// Rows that multiply bf16 as it is; more of them share its floats.
 pub(super) const FEW_ROWS: usize = 4;
@@ -61,42 +61,28 @@ pub(super) struct Tile {
 }
 
 impl Tile {
+    /// With operands in this form, which is not `RIGHT_HALVES`.
+    ///
     /// # Safety
-    /// All pointers are valid for `rows`, `depth` and `columns`.
+    /// All pointers are valid for `rows`, `depth` and `columns`; with `LEFT_TILES` the left one for a whole tile.
     #[inline(always)]
-    pub(super) unsafe fn run_plain<S: Simd>(&self, simd: S, start: Start<'_>) {
+    pub(super) unsafe fn run_whole<S: Simd, const FORM: u8>(&self, simd: S, start: Start<'_>) {
         // SAFETY: passed on.
         unsafe {
             match self.rows {
-                1 => self.run::<S, 1, PLAIN>(simd, start),
-                2 => self.run::<S, 2, PLAIN>(simd, start),
-                3 => self.run::<S, 3, PLAIN>(simd, start),
-                4 => self.run::<S, 4, PLAIN>(simd, start),
-                5 if tile_rows_of::<S>() >= 6 => self.run::<S, 5, PLAIN>(simd, start),
-                6 if tile_rows_of::<S>() >= 6 => self.run::<S, 6, PLAIN>(simd, start),
-                7 if tile_rows_of::<S>() >= 12 => self.run::<S, 7, PLAIN>(simd, start),
-                8 if tile_rows_of::<S>() >= 12 => self.run::<S, 8, PLAIN>(simd, start),
-                9 if tile_rows_of::<S>() >= 12 => self.run::<S, 9, PLAIN>(simd, start),
-                10 if tile_rows_of::<S>() >= 12 => self.run::<S, 10, PLAIN>(simd, start),
-                11 if tile_rows_of::<S>() >= 12 => self.run::<S, 11, PLAIN>(simd, start),
-                12 if tile_rows_of::<S>() >= 12 => self.run::<S, 12, PLAIN>(simd, start),
+                1 => self.run::<S, 1, FORM>(simd, start),
+                2 => self.run::<S, 2, FORM>(simd, start),
+                3 => self.run::<S, 3, FORM>(simd, start),
+                4 => self.run::<S, 4, FORM>(simd, start),
+                5 if tile_rows_of::<S>() >= 6 => self.run::<S, 5, FORM>(simd, start),
+                6 if tile_rows_of::<S>() >= 6 => self.run::<S, 6, FORM>(simd, start),
+                7 if tile_rows_of::<S>() >= 12 => self.run::<S, 7, FORM>(simd, start),
+                8 if tile_rows_of::<S>() >= 12 => self.run::<S, 8, FORM>(simd, start),
+                9 if tile_rows_of::<S>() >= 12 => self.run::<S, 9, FORM>(simd, start),
+                10 if tile_rows_of::<S>() >= 12 => self.run::<S, 10, FORM>(simd, start),
+                11 if tile_rows_of::<S>() >= 12 => self.run::<S, 11, FORM>(simd, start),
+                12 if tile_rows_of::<S>() >= 12 => self.run::<S, 12, FORM>(simd, start),
                 other => unreachable!("a tile of {other} rows"),
-            }
-        }
-    }
-
-    /// With a packed left operand: all rows of a tile are there, and those beyond `rows` come to nothing.
-    ///
-    /// # Safety
-    /// As above; the left operand is valid for a whole tile.
-    #[inline(always)]
-    pub(super) unsafe fn run_left_tiles<S: Simd>(&self, simd: S, start: Start<'_>) {
-        // SAFETY: passed on.
-        unsafe {
-            match tile_rows_of::<S>() {
-                12 => self.run::<S, 12, LEFT_TILES>(simd, start),
-                6 => self.run::<S, 6, LEFT_TILES>(simd, start),
-                _ => self.run::<S, 4, LEFT_TILES>(simd, start),
             }
         }
     }
@@ -138,9 +124,6 @@ impl Tile {
                 }
                 Start::Result => {
                     for (i, sum) in sums.iter_mut().enumerate() {
-                        if FORM == LEFT_TILES && i >= self.rows {
-                            break;
-                        }
                         *sum = load(simd, self.c.add(i * self.stride_c), self.columns, whole);
                     }
                 }
@@ -152,9 +135,6 @@ impl Tile {
             }
             if let Some(residual) = self.residual {
                 for (i, sum) in sums.iter_mut().enumerate() {
-                    if FORM == LEFT_TILES && i >= self.rows {
-                        break;
-                    }
                     let from = residual.add(i * self.stride_c);
                     let added = load(simd, from, self.columns, whole);
                     sum[0] = simd.add_f32s(sum[0], added[0]);
@@ -168,9 +148,6 @@ impl Tile {
                 }
             }
             for (i, sum) in sums.iter().enumerate() {
-                if FORM == LEFT_TILES && i >= self.rows {
-                    break;
-                }
                 store(simd, self.c.add(i * self.stride_c), self.columns, whole, *sum);
             }
         }
