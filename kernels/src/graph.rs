@@ -227,6 +227,28 @@ impl Graph {
         fixed
     }
 
+    /// The part of the graph that makes these of its outputs, in this order, from the inputs that they need.
+    pub fn with_outputs(&self, names: &[&str]) -> Result<Self, Error> {
+        let find = |name: &&str| {
+            let found = self.outputs.iter().find(|(other, _)| other == name);
+            found.cloned().ok_or_else(|| {
+                let possible: Vec<_> = self.outputs.iter().map(|(name, _)| &**name).collect();
+                let detail = format!("there is no `{name}`: there are {}", possible.join(", "));
+                Error::shape("output", detail)
+            })
+        };
+        let outputs: Vec<_> = names.iter().map(find).collect::<Result<_, _>>()?;
+        if let Some(name) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            return Err(Error::shape("output", format!("`{}` is wanted twice", name.1)));
+        }
+        if outputs.is_empty() {
+            return Err(Error::shape("graph", "no output of it is wanted"));
+        }
+        let needed = needed(&self.nodes, outputs.iter().map(|(_, value)| *value));
+        let inputs = self.inputs.iter().copied().filter(|input| needed[input.index()]).collect();
+        Ok(without_dead_nodes(Self { nodes: self.nodes.clone(), inputs, outputs }))
+    }
+
     /// The part of the graph that makes these values, which become its outputs in their order.
     pub(crate) fn part(&self, values: &[Value]) -> Self {
         let outputs = values.iter().enumerate().map(|(i, &value)| (i.to_string(), value));
@@ -537,16 +559,22 @@ fn check_size(op: &'static str, shape: &[usize]) -> Result<(), Error> {
     Err(Error::shape(op, format!("{shape:?} has more elements than an address space holds")))
 }
 
-fn without_dead_nodes(graph: Graph) -> Graph {
-    let mut live = vec![false; graph.nodes.len()];
-    graph.inputs.iter().for_each(|value| live[value.index()] = true);
-    graph.outputs.iter().for_each(|(_, value)| live[value.index()] = true);
+/// Of each node whether one of these values is it or is made from it.
+fn needed(nodes: &[Node], values: impl Iterator<Item = Value>) -> Vec<bool> {
+    let mut needed = vec![false; nodes.len()];
+    values.for_each(|value| needed[value.index()] = true);
     // Operands come before the nodes that take them, so one pass from the end sees every use.
-    for index in (0..graph.nodes.len()).rev() {
-        if live[index] {
-            graph.nodes[index].operands.iter().for_each(|operand| live[operand.index()] = true);
+    for index in (0..nodes.len()).rev() {
+        if needed[index] {
+            nodes[index].operands.iter().for_each(|operand| needed[operand.index()] = true);
         }
     }
+    needed
+}
+
+fn without_dead_nodes(graph: Graph) -> Graph {
+    let outputs = graph.outputs.iter().map(|(_, value)| *value);
+    let live = needed(&graph.nodes, outputs.chain(graph.inputs.iter().copied()));
     let mut moved = vec![Value(0); live.len()];
     let mut nodes = Vec::new();
     for (index, mut node) in graph.nodes.into_iter().enumerate().filter(|(i, _)| live[*i]) {
@@ -557,4 +585,56 @@ fn without_dead_nodes(graph: Graph) -> Graph {
     let inputs = graph.inputs.into_iter().map(|v| moved[v.index()]).collect();
     let outputs = graph.outputs.into_iter().map(|(name, v)| (name, moved[v.index()])).collect();
     Graph { nodes, inputs, outputs }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Weights, evaluate};
+
+    /// `left` takes `x`; `right` takes `y` and a weight; `both` takes all of these.
+    fn fork() -> Graph {
+        let mut builder = Builder::new(Binding::default());
+        let [x, y] = ["x", "y"].map(|n| builder.input(n, Kind::Float, &[2.into()]).unwrap());
+        let weight = builder.weight("w", &[2]).unwrap();
+        let left = builder.add(x, x).unwrap();
+        let right = builder.add(y, weight).unwrap();
+        let both = builder.add(left, right).unwrap();
+        for (name, value) in [("left", left), ("right", right), ("both", both)] {
+            builder.output(name, value).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn wanted_outputs_keep_what_they_need_alone() {
+        let weights = Weights::given([("w".to_owned(), Tensor::f32([2], vec![10.0, 20.0]))]);
+        let [x, y] = [[1.0, 2.0], [3.0, 4.0]].map(|v| Tensor::f32([2], v.to_vec()));
+        let check =
+            |wanted: &[&str], inputs: &[Tensor], names: &[&str], nodes, expected: &[f64]| {
+                let graph = fork().with_outputs(wanted).unwrap();
+                assert!(graph.outputs().iter().map(|(name, _)| name).eq(wanted));
+                assert!(graph.inputs().map(|(name, _)| name).eq(names.iter().copied()));
+                assert_eq!(graph.nodes().len(), nodes);
+                let outputs = evaluate(&graph, &weights, inputs).unwrap();
+                let values: Vec<_> = outputs.iter().flat_map(|a| a.data.iter().copied()).collect();
+                assert_eq!(values, expected);
+            };
+        let (left, right) = ([2.0, 4.0], [13.0, 24.0]);
+        check(&["left"], &[x.clone()], &["x"], 2, &left);
+        check(&["right"], &[y.clone()], &["y"], 3, &right);
+        check(&["right", "left"], &[x, y], &["x", "y"], 5, &[right, left].concat());
+        assert_eq!(fork().with_outputs(&["left", "right", "both"]).unwrap(), fork());
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_had_are_refused() {
+        let check = |wanted: &[&str], says: &str| {
+            let error = fork().with_outputs(wanted).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        };
+        check(&["left", "middle"], "there is no `middle`: there are left, right, both");
+        check(&["left", "left"], "`left` is wanted twice");
+        check(&[], "no output of it is wanted");
+    }
 }
