@@ -143,7 +143,7 @@ def parse():
     parser.add_argument("--memory", action="store_true", help="compare peak memory, not time")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/release/examples/latency")
     parser.add_argument("--engines", type=pathlib.Path, default=ROOT / "docs/peers/engines/target/release")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     known = [row.name for row in models.ROWS]
     unknown = [name for name in options.rows if name not in known]
     if unknown:

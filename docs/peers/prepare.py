@@ -38,6 +38,9 @@ def checkpoint(model, cache):
 
 def load(model, folder, attention, dtype=torch.float32):
     cls = getattr(transformers, model.architecture)
+    if "backbone_config" in model.config():
+        # A convolutional backbone has no attention, and refuses to be given another one than the plain.
+        attention = {"": attention, "backbone_config": "eager"}
     return cls.from_pretrained(folder, attn_implementation=attention, dtype=dtype).eval()
 
 
