@@ -1,16 +1,20 @@
-//! The graph of a model for one binding of its symbolic sizes, and the builder that validates it.
+//! The graph of a model for one binding of its symbolic sizes.
 //!
-//! What the ops mean is in `ops`; what they compute in f64 is in `reference`.
+//! The builder that validates it is in `builder`; what the ops mean is in `ops`; what they compute in f64 is in
+//! `reference`.
 
-use crate::ops::{Activation, BinaryOp, Op, Reduction, UnaryOp, Window};
-use crate::{Error, Kind, Tensor, TensorType};
+mod builder;
+
+pub use builder::Builder;
+
+use crate::ops::Op;
+use crate::{Error, Tensor, TensorType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// The name of a size that is bound when a graph is built, short enough for a case id: `b`, `s`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -215,6 +219,28 @@ impl Graph {
         fixed
     }
 
+    /// The part of the graph that makes these of its outputs, in this order, from the inputs that they need.
+    pub fn with_outputs(&self, names: &[&str]) -> Result<Self, Error> {
+        let find = |name: &&str| {
+            let found = self.outputs.iter().find(|(other, _)| other == name);
+            found.cloned().ok_or_else(|| {
+                let possible: Vec<_> = self.outputs.iter().map(|(name, _)| &**name).collect();
+                let detail = format!("there is no `{name}`: there are {}", possible.join(", "));
+                Error::shape("output", detail)
+            })
+        };
+        let outputs: Vec<_> = names.iter().map(find).collect::<Result<_, _>>()?;
+        if let Some(name) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            return Err(Error::shape("output", format!("`{}` is wanted twice", name.1)));
+        }
+        if outputs.is_empty() {
+            return Err(Error::shape("graph", "no output of it is wanted"));
+        }
+        let needed = needed(&self.nodes, outputs.iter().map(|(_, value)| *value));
+        let inputs = self.inputs.iter().copied().filter(|input| needed[input.index()]).collect();
+        Ok(without_dead_nodes(Self { nodes: self.nodes.clone(), inputs, outputs }))
+    }
+
     /// The part of the graph that makes these values, which become its outputs in their order.
     pub(crate) fn part(&self, values: &[Value]) -> Self {
         let outputs = values.iter().enumerate().map(|(i, &value)| (i.to_string(), value));
@@ -264,277 +290,22 @@ impl fmt::LowerHex for HexBytes<'_> {
     }
 }
 
-/// Builds a [`Graph`] for one [`Binding`]. Every method checks its operands and gives the new value.
-#[derive(Debug)]
-pub struct Builder {
-    binding: Binding,
-    graph: Graph,
-}
-
-impl Builder {
-    /// A builder whose symbolic sizes have these values.
-    pub fn new(binding: Binding) -> Self {
-        let graph = Graph { nodes: Vec::new(), inputs: Vec::new(), outputs: Vec::new() };
-        Self { binding, graph }
-    }
-
-    /// The binding that the graph is built for.
-    pub fn binding(&self) -> &Binding {
-        &self.binding
-    }
-
-    /// Shape and kind of a value.
-    pub fn type_of(&self, value: Value) -> &TensorType {
-        &self.graph.node(value).output
-    }
-
-    /// Adds a node for any op; the named methods below are shorter.
-    pub fn push(&mut self, op: Op, operands: &[Value]) -> Result<Value, Error> {
-        let types: Vec<_> = operands.iter().map(|&v| self.type_of(v)).collect();
-        let output = op.output_type(&types)?;
-        check_size(op.name(), &output.shape)?;
-        Ok(self.push_typed(op, operands, output))
-    }
-
-    fn push_typed(&mut self, op: Op, operands: &[Value], output: TensorType) -> Value {
-        let value = Value(u32::try_from(self.graph.nodes.len()).expect("fewer than 2^32 nodes"));
-        self.graph.nodes.push(Node { op, operands: operands.to_vec(), output });
-        value
-    }
-
-    /// Declares an input; a size of zero is refused.
-    pub fn input(&mut self, name: &str, kind: Kind, sizes: &[Size]) -> Result<Value, Error> {
-        let shape = sizes
-            .iter()
-            .map(|size| match size {
-                Size::Symbol(symbol) => self.binding.get(symbol),
-                Size::Fixed(n) => Ok(*n),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        if shape.contains(&0) {
-            return Err(Error::shape("input", format!("`{name}` would be empty: {shape:?}")));
+/// Of each node whether one of these values is it or is made from it.
+fn needed(nodes: &[Node], values: impl Iterator<Item = Value>) -> Vec<bool> {
+    let mut needed = vec![false; nodes.len()];
+    values.for_each(|value| needed[value.index()] = true);
+    // Operands come before the nodes that take them, so one pass from the end sees every use.
+    for index in (0..nodes.len()).rev() {
+        if needed[index] {
+            nodes[index].operands.iter().for_each(|operand| needed[operand.index()] = true);
         }
-        check_size("input", &shape)?;
-        let op = Op::Input { name: name.to_owned() };
-        let value = self.push_typed(op, &[], TensorType { shape, kind });
-        self.graph.inputs.push(value);
-        Ok(value)
     }
-
-    /// Names a weight of the checkpoint and the shape it must have. One name gives one value.
-    pub fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value, Error> {
-        if shape.contains(&0) {
-            return Err(Error::shape("weight", format!("`{name}` would be empty: {shape:?}")));
-        }
-        check_size("weight", shape)?;
-        let output = TensorType::float(shape);
-        let named = |op: &Op| matches!(op, Op::Weight { name: other } if other == name);
-        if let Some((value, node)) = self.graph.values().find(|(_, node)| named(&node.op)) {
-            if node.output != output {
-                let detail = format!("`{name}` is {} and {output} in one graph", node.output);
-                return Err(Error::shape("weight", detail));
-            }
-            return Ok(value);
-        }
-        Ok(self.push_typed(Op::Weight { name: name.to_owned() }, &[], output))
-    }
-
-    /// A float scalar that is part of the graph.
-    pub fn scalar(&mut self, value: f32) -> Value {
-        self.push_typed(Op::Scalar { value }, &[], TensorType::float([]))
-    }
-
-    /// A tensor that is part of the graph. Its floats must be finite.
-    pub fn constant(&mut self, tensor: Tensor) -> Result<Value, Error> {
-        let output = tensor.tensor_type();
-        if output.is_empty() {
-            return Err(Error::shape("constant", format!("it would be empty: {output}")));
-        }
-        if tensor.to_f64().iter().any(|v| !v.is_finite()) {
-            return Err(Error::shape("constant", "it has an element that is not finite"));
-        }
-        Ok(self.push_typed(Op::Constant { tensor: Arc::new(tensor) }, &[], output))
-    }
-
-    /// Rows of `table` `[v, d]` by `indices` `[..]`: `[.., d]`. An index outside `0..v` is an error at run time.
-    pub fn gather(&mut self, table: Value, indices: Value) -> Result<Value, Error> {
-        self.push(Op::Gather, &[table, indices])
-    }
-
-    /// `activation(x · weightᵀ + bias)`: `x` `[.., k]`, `weight` `[n, k]` as Hugging Face stores it, `bias` `[n]`.
-    pub fn linear(
-        &mut self,
-        x: Value,
-        weight: Value,
-        bias: Option<Value>,
-        activation: Activation,
-    ) -> Result<Value, Error> {
-        let mut operands = vec![x, weight];
-        operands.extend(bias);
-        self.push(Op::Linear { bias: bias.is_some(), activation }, &operands)
-    }
-
-    /// Batched matrix product `[.., m, k] · [.., k, n]`, leading sizes broadcast;
-    /// with `transpose_right` the right operand is `[.., n, k]`.
-    pub fn matmul(&mut self, a: Value, b: Value, transpose_right: bool) -> Result<Value, Error> {
-        self.push(Op::MatMul { transpose_right }, &[a, b])
-    }
-
-    /// Convolution over the last two axes: `x` `[b, c, h, w]`, `weight` `[o, c/groups, kh, kw]`, `bias` `[o]`.
-    pub fn conv(
-        &mut self,
-        [x, weight]: [Value; 2],
-        bias: Option<Value>,
-        window: Window,
-        groups: usize,
-        activation: Activation,
-    ) -> Result<Value, Error> {
-        let mut operands = vec![x, weight];
-        operands.extend(bias);
-        self.push(Op::Conv { window, groups, bias: bias.is_some(), activation }, &operands)
-    }
-
-    /// The maximum of every window over the last two axes of `[b, c, h, w]`.
-    pub fn max_pool(&mut self, x: Value, window: Window) -> Result<Value, Error> {
-        self.push(Op::MaxPool { window }, &[x])
-    }
-
-    /// Normalises the last axis to a root mean square of 1, then scales.
-    pub fn rms_norm(&mut self, x: Value, weight: Value, epsilon: f32) -> Result<Value, Error> {
-        self.push(Op::RmsNorm { epsilon }, &[x, weight])
-    }
-
-    /// Normalises groups of channels of `x` `[b, c, ..]`, then scales and shifts each channel.
-    pub fn group_norm(
-        &mut self,
-        x: Value,
-        [weight, bias]: [Value; 2],
-        groups: usize,
-        epsilon: f32,
-    ) -> Result<Value, Error> {
-        self.push(Op::GroupNorm { groups, epsilon }, &[x, weight, bias])
-    }
-
-    /// Rotates the halves of every head of `x` `[b, s, heads·d]` by angles of `[1 or b, s, d/2]`.
-    pub fn rotary(
-        &mut self,
-        x: Value,
-        [cosines, sines]: [Value; 2],
-        heads: usize,
-    ) -> Result<Value, Error> {
-        self.push(Op::Rotary { heads }, &[x, cosines, sines])
-    }
-
-    /// Normalises the last axis to mean 0 and variance 1, then scales and shifts.
-    pub fn layer_norm(
-        &mut self,
-        x: Value,
-        weight: Value,
-        bias: Value,
-        epsilon: f32,
-    ) -> Result<Value, Error> {
-        self.push(Op::LayerNorm { epsilon }, &[x, weight, bias])
-    }
-
-    /// Softmax over the last axis.
-    pub fn softmax(&mut self, x: Value) -> Result<Value, Error> {
-        self.push(Op::Softmax, &[x])
-    }
-
-    /// One function of every element.
-    pub fn unary(&mut self, op: UnaryOp, x: Value) -> Result<Value, Error> {
-        self.push(Op::Unary(op), &[x])
-    }
-
-    /// One function of every pair of elements; shapes are broadcast as NumPy does.
-    pub fn binary(&mut self, op: BinaryOp, a: Value, b: Value) -> Result<Value, Error> {
-        self.push(Op::Binary(op), &[a, b])
-    }
-
-    /// `a + b`, broadcast.
-    pub fn add(&mut self, a: Value, b: Value) -> Result<Value, Error> {
-        self.binary(BinaryOp::Add, a, b)
-    }
-
-    /// Reduces one axis; `keep` leaves it with size 1.
-    pub fn reduce(
-        &mut self,
-        op: Reduction,
-        x: Value,
-        axis: usize,
-        keep: bool,
-    ) -> Result<Value, Error> {
-        self.push(Op::Reduce { op, axis, keep }, &[x])
-    }
-
-    /// The same elements under another shape.
-    pub fn reshape(&mut self, x: Value, shape: &[usize]) -> Result<Value, Error> {
-        self.push(Op::Reshape { shape: shape.to_vec() }, &[x])
-    }
-
-    /// Axes in another order: axis `i` of the result is axis `order[i]` of `x`.
-    pub fn transpose(&mut self, x: Value, order: &[usize]) -> Result<Value, Error> {
-        self.push(Op::Transpose { order: order.to_vec() }, &[x])
-    }
-
-    /// `start..end` of one axis.
-    pub fn slice(
-        &mut self,
-        x: Value,
-        axis: usize,
-        start: usize,
-        end: usize,
-    ) -> Result<Value, Error> {
-        self.push(Op::Slice { axis, start, end }, &[x])
-    }
-
-    /// Values of one kind joined along an axis.
-    pub fn concat(&mut self, parts: &[Value], axis: usize) -> Result<Value, Error> {
-        self.push(Op::Concat { axis }, parts)
-    }
-
-    /// Index values as floats.
-    pub fn to_float(&mut self, x: Value) -> Result<Value, Error> {
-        self.push(Op::ToFloat, &[x])
-    }
-
-    /// Names a value as an output. A name is given once.
-    pub fn output(&mut self, name: &str, value: Value) -> Result<(), Error> {
-        if self.graph.outputs.iter().any(|(other, _)| other == name) {
-            return Err(Error::shape("output", format!("the name `{name}` is given twice")));
-        }
-        self.graph.outputs.push((name.to_owned(), value));
-        Ok(())
-    }
-
-    /// The graph; without an output it is an error. Nodes that no output needs are dropped.
-    pub fn finish(self) -> Result<Graph, Error> {
-        if self.graph.outputs.is_empty() {
-            return Err(Error::shape("graph", "it has no output"));
-        }
-        Ok(without_dead_nodes(self.graph))
-    }
-}
-
-/// Refuses a value whose bytes no address space holds, so that the sizes of one can be multiplied from here on.
-fn check_size(op: &'static str, shape: &[usize]) -> Result<(), Error> {
-    let bytes = shape.iter().try_fold(size_of::<f32>(), |bytes, &size| bytes.checked_mul(size));
-    if bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()) {
-        return Ok(());
-    }
-    Err(Error::shape(op, format!("{shape:?} has more elements than an address space holds")))
+    needed
 }
 
 fn without_dead_nodes(graph: Graph) -> Graph {
-    let mut live = vec![false; graph.nodes.len()];
-    graph.inputs.iter().for_each(|value| live[value.index()] = true);
-    graph.outputs.iter().for_each(|(_, value)| live[value.index()] = true);
-    // Operands come before the nodes that take them, so one pass from the end sees every use.
-    for index in (0..graph.nodes.len()).rev() {
-        if live[index] {
-            graph.nodes[index].operands.iter().for_each(|operand| live[operand.index()] = true);
-        }
-    }
+    let outputs = graph.outputs.iter().map(|(_, value)| *value);
+    let live = needed(&graph.nodes, outputs.chain(graph.inputs.iter().copied()));
     let mut moved = vec![Value(0); live.len()];
     let mut nodes = Vec::new();
     for (index, mut node) in graph.nodes.into_iter().enumerate().filter(|(i, _)| live[*i]) {
@@ -545,4 +316,56 @@ fn without_dead_nodes(graph: Graph) -> Graph {
     let inputs = graph.inputs.into_iter().map(|v| moved[v.index()]).collect();
     let outputs = graph.outputs.into_iter().map(|(name, v)| (name, moved[v.index()])).collect();
     Graph { nodes, inputs, outputs }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, Weights, evaluate};
+
+    /// `left` takes `x`; `right` takes `y` and a weight; `both` takes all of these.
+    fn fork() -> Graph {
+        let mut builder = Builder::new(Binding::default());
+        let [x, y] = ["x", "y"].map(|n| builder.input(n, Kind::Float, &[2.into()]).unwrap());
+        let weight = builder.weight("w", &[2]).unwrap();
+        let left = builder.add(x, x).unwrap();
+        let right = builder.add(y, weight).unwrap();
+        let both = builder.add(left, right).unwrap();
+        for (name, value) in [("left", left), ("right", right), ("both", both)] {
+            builder.output(name, value).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn wanted_outputs_keep_what_they_need_alone() {
+        let weights = Weights::given([("w".to_owned(), Tensor::f32([2], vec![10.0, 20.0]))]);
+        let [x, y] = [[1.0, 2.0], [3.0, 4.0]].map(|v| Tensor::f32([2], v.to_vec()));
+        let check =
+            |wanted: &[&str], inputs: &[Tensor], names: &[&str], nodes, expected: &[f64]| {
+                let graph = fork().with_outputs(wanted).unwrap();
+                assert!(graph.outputs().iter().map(|(name, _)| name).eq(wanted));
+                assert!(graph.inputs().map(|(name, _)| name).eq(names.iter().copied()));
+                assert_eq!(graph.nodes().len(), nodes);
+                let outputs = evaluate(&graph, &weights, inputs).unwrap();
+                let values: Vec<_> = outputs.iter().flat_map(|a| a.data.iter().copied()).collect();
+                assert_eq!(values, expected);
+            };
+        let (left, right) = ([2.0, 4.0], [13.0, 24.0]);
+        check(&["left"], &[x.clone()], &["x"], 2, &left);
+        check(&["right"], &[y.clone()], &["y"], 3, &right);
+        check(&["right", "left"], &[x, y], &["x", "y"], 5, &[right, left].concat());
+        assert_eq!(fork().with_outputs(&["left", "right", "both"]).unwrap(), fork());
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_had_are_refused() {
+        let check = |wanted: &[&str], says: &str| {
+            let error = fork().with_outputs(wanted).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        };
+        check(&["left", "middle"], "there is no `middle`: there are left, right, both");
+        check(&["left", "left"], "`left` is wanted twice");
+        check(&[], "no output of it is wanted");
+    }
 }

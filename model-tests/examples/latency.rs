@@ -1,56 +1,72 @@
-//! Latency of one checkpoint on the CPU, for a comparison with other engines that runs beside it.
+//! Latency of one model on one device, for a comparison with other engines that runs beside it (docs/peers).
 //!
-//! `latency FOLDER THREADS` reads lines: `batch sequence runs` answers with the nanoseconds of each run,
-//! `batch sequence output` with the first output. The inputs are those of `docs/compare_peers.py`.
+//! `latency DEVICE THREADS PRECISION FOLDER INPUTS OUTPUT…` prepares the part of a checkpoint's graph that makes these
+//! outputs for the inputs of a golden file, and answers `ready` with the device's name, or `error` with the reason.
+//! Then it reads lines: `run N` answers with the nanoseconds of each of N runs, `output FILE` writes the first output
+//! there as f32. DEVICE is `cpu`, or `webgpu` for the first adapter that the driver offers, which takes no THREADS.
 
 use anyhow::{Context, Result, bail};
 use proofmark_kernels::cpu::CpuDevice;
-use proofmark_kernels::{Binding, Device, Precision, Program, Tensor};
+use proofmark_kernels::webgpu::WgpuDevice;
+use proofmark_kernels::{Device, Precision, Program, Tensor};
 use proofmark_models::checkpoint::Checkpoint;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use proofmark_models::golden::Golden;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, threads] = args.as_slice() else { bail!("use: latency FOLDER THREADS") };
-    let checkpoint = Checkpoint::open(Path::new(folder))?;
-    let device = CpuDevice::open(Some(threads.parse().context("THREADS is a number")?))?;
-    let mut programs: BTreeMap<(usize, usize), Box<dyn Program>> = BTreeMap::new();
+    let opened = open(&args);
+    match &opened {
+        Ok((name, ..)) => answer(&format!("ready {name}"))?,
+        Err(error) => answer(&format!("error {error:#}"))?,
+    }
+    let (_, mut program, inputs) = opened?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        let words: Vec<_> = line.split_whitespace().collect();
-        let &[batch, sequence, what] = words.as_slice() else {
-            bail!("`{line}` is not `batch sequence runs`, nor `batch sequence output`");
-        };
-        let shape = (batch.parse()?, sequence.parse()?);
-        let program = match programs.entry(shape) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let graph = checkpoint.graph(&Binding::batch_sequence(shape.0, shape.1))?;
-                entry.insert(device.prepare(&graph, checkpoint.weights(), Precision::F32)?)
+        match line.split_once(' ') {
+            Some(("run", runs)) => {
+                let runs = 0..runs.parse::<usize>()?;
+                let times = runs.map(|_| Ok(program.run(&inputs)?.1.as_nanos().to_string()));
+                answer(&times.collect::<Result<Vec<_>>>()?.join(" "))?;
             }
-        };
-        let inputs = inputs(shape.0, shape.1)?;
-        let answer: Vec<String> = if what == "output" {
-            let (outputs, _) = program.run(&inputs)?;
-            outputs[0].to_f32().iter().map(f32::to_string).collect()
-        } else {
-            let runs = 0..what.parse::<usize>()?;
-            let times = runs.map(|_| Ok(program.run(&inputs)?.1.as_nanos().to_string()));
-            times.collect::<Result<_>>()?
-        };
-        println!("{}", answer.join(" "));
-        std::io::stdout().flush()?;
+            Some(("output", file)) => {
+                let (outputs, _) = program.run(&inputs)?;
+                let floats = outputs.first().map(Tensor::to_f32).unwrap_or_default();
+                let bytes: Vec<_> = floats.iter().flat_map(|v| v.to_le_bytes()).collect();
+                std::fs::write(file, bytes).with_context(|| format!("write {file}"))?;
+                answer("written")?;
+            }
+            _ => bail!("`{line}` is neither `run N` nor `output FILE`"),
+        }
     }
     Ok(())
 }
 
-/// Ids that repeat nothing nearby, all seen, all of the first type.
-fn inputs(batch: usize, sequence: usize) -> Result<Vec<Tensor>> {
-    let ids = (0..batch * sequence).map(|i| i32::try_from(i * 7919 % 20000 + 1000));
-    let filled = |value| Tensor::i32([batch, sequence], vec![value; batch * sequence]);
-    let ids = Tensor::i32([batch, sequence], ids.collect::<Result<_, _>>()?);
-    Ok(vec![ids, filled(1), filled(0)])
+fn answer(line: &str) -> Result<()> {
+    println!("{line}");
+    Ok(std::io::stdout().flush()?)
+}
+
+/// The device's name, the prepared program and what it takes.
+fn open(args: &[String]) -> Result<(String, Box<dyn Program>, Vec<Tensor>)> {
+    let [device, threads, precision, folder, inputs, wanted @ ..] = args else {
+        bail!("use: latency DEVICE THREADS PRECISION FOLDER INPUTS OUTPUT…");
+    };
+    let precision: Precision = precision.parse().map_err(anyhow::Error::msg)?;
+    let device: Box<dyn Device> = match &**device {
+        "cpu" => {
+            let threads = threads.parse().context("THREADS is a number")?;
+            Box::new(CpuDevice::open(Some(threads))?)
+        }
+        "webgpu" => Box::new(WgpuDevice::open()?),
+        other => bail!("`{other}` is no device: there are cpu, webgpu"),
+    };
+    let checkpoint = Checkpoint::open(Path::new(folder))?;
+    let (binding, given) = Golden::open(Path::new(inputs))?.inputs(checkpoint.family())?;
+    let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
+    let graph = checkpoint.graph(&binding)?.with_outputs(&wanted)?;
+    let tensors = checkpoint.tensors(&graph, &binding, &given)?;
+    let program = device.prepare(&graph, checkpoint.weights(), precision)?;
+    Ok((device.identity().adapter.clone(), program, tensors))
 }
