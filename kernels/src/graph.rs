@@ -352,8 +352,8 @@ mod tests {
                 assert_eq!(values, expected);
             };
         let (left, right) = ([2.0, 4.0], [13.0, 24.0]);
-        check(&["left"], &[x.clone()], &["x"], 2, &left);
-        check(&["right"], &[y.clone()], &["y"], 3, &right);
+        check(&["left"], std::slice::from_ref(&x), &["x"], 2, &left);
+        check(&["right"], std::slice::from_ref(&y), &["y"], 3, &right);
         check(&["right", "left"], &[x, y], &["x", "y"], 5, &[right, left].concat());
         assert_eq!(fork().with_outputs(&["left", "right", "both"]).unwrap(), fork());
     }

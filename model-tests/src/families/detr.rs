@@ -259,21 +259,21 @@ impl Detr {
 fn backbone(config: &mut Config) -> Result<ResNet, Error> {
     config.held("dilation", &[json!(false)])?;
     config.held("backbone_kwargs", &[json!({})])?;
-    // Only timm's backbones take the number of channels from here.
-    let channels = config.size_or("num_channels", 3)?;
     if !config.has("backbone_config") {
+        let channels = config.size_or("num_channels", 3)?;
         config.held("use_timm_backbone", &[json!(true)])?;
         return ResNet::timm(config, "backbone", channels, "resnet50");
     }
     config.held("backbone", &[])?;
-    config.idle(&["use_timm_backbone"]);
+    // Transformers' backbones have their own number of channels.
+    config.idle(&["use_timm_backbone", "num_channels"]);
     config.section("backbone_config", |section| {
         if section.text("model_type")?.as_deref() == Some("timm_backbone") {
             section.held("features_only", &[json!(true)])?;
             section.held("output_stride", &[json!(32)])?;
             section.held("out_indices", &[json!([1, 2, 3, 4]), json!([4]), json!([-1])])?;
             section.idle(&["use_pretrained_backbone", "freeze_batch_norm_2d"]);
-            let channels = section.size_or("num_channels", channels)?;
+            let channels = section.size_or("num_channels", 3)?;
             return ResNet::timm(section, "backbone", channels, "");
         }
         section.idle(&[
@@ -458,3 +458,6 @@ fn sines(mask: &[i32], [rows, columns]: [usize; 2], width: usize) -> Vec<f32> {
     }
     data
 }
+
+#[cfg(test)]
+mod tests;

@@ -390,7 +390,7 @@ mod tests {
         check("position_embedding_type", Some(json!("relative_key")), "possible are \"absolute\"");
         check("is_decoder", Some(json!(true)), "`is_decoder` is true, which is not supported");
         check("add_cross_attention", Some(json!(true)), "possible are false");
-        check("hidden_act", Some(json!("mish")), "possible are gelu, ");
+        check("hidden_act", Some(json!("swiglu")), "possible are gelu, ");
         check("num_attention_heads", Some(json!(5)), "must divide hidden_size, which is 32");
         check("quantization_config", Some(json!({"bits": 4})), "leave it out");
         check("max_position_embeddings", Some(json!(8)), "positions for at most 8");
