@@ -3,8 +3,9 @@
 
 pub(super) mod seeing;
 
+use super::decoder::Decoder;
 use super::net::Net;
-use super::{Architecture, Argument, Given, IMAGES, Values, expect_class};
+use super::{Architecture, Argument, Decoding, Given, IMAGES, Values, expect_class};
 use crate::config::Config;
 use crate::error::Error;
 use proofmark_kernels::{Binding, Graph, Kind, Weights};
@@ -62,6 +63,15 @@ impl Architecture for Llava {
     fn reconcile(&self, binding: &Binding, given: &mut Given) -> Result<(), Error> {
         let pictures = binding.get(&IMAGES).unwrap_or(0);
         self.seeing.reconcile(binding, given, &vec![self.seeing.features(); pictures])
+    }
+
+    fn picture_tokens(&self, given: &Given) -> Result<Vec<usize>, Error> {
+        let pictures = given.get("pixel_values").and_then(|pixels| pixels.shape().first());
+        Ok(vec![self.seeing.features(); pictures.copied().unwrap_or(0)])
+    }
+
+    fn decoding(&self) -> Option<Decoding> {
+        Some(Decoder::decoding())
     }
 
     fn unsupported_outputs(&self) -> &'static str {

@@ -3,10 +3,12 @@
 
 mod packing;
 
+use super::decoder::Decoder;
 use super::llava::seeing::Seeing;
 use super::net::Net;
 use super::{
-    ALL_TILES, Architecture, Argument, FEATURES, Given, IMAGES, TILES, Values, expect_class,
+    ALL_TILES, Architecture, Argument, Decoding, FEATURES, Given, IMAGES, TILES, Values,
+    expect_class,
 };
 use crate::config::Config;
 use crate::error::Error;
@@ -208,6 +210,23 @@ impl Architecture for LlavaNext {
         let pieces =
             pieces.map_err(|detail| Error::Input { name: "image_sizes".into(), detail })?;
         self.seeing.reconcile(binding, given, &vec![pieces.len(); pictures])
+    }
+
+    fn picture_tokens(&self, given: &Given) -> Result<Vec<usize>, Error> {
+        let sizes = given.get("image_sizes").and_then(Tensor::indices).unwrap_or_default();
+        let pieces = |size: &[i32; 2]| {
+            let size = size.map(|size| usize::try_from(size).unwrap_or(0));
+            let pieces = self
+                .packing
+                .pieces(size)
+                .map_err(|detail| Error::Input { name: "image_sizes".into(), detail })?;
+            Ok(pieces.len())
+        };
+        sizes.as_chunks().0.iter().map(pieces).collect()
+    }
+
+    fn decoding(&self) -> Option<Decoding> {
+        Some(Decoder::decoding())
     }
 
     fn unsupported_outputs(&self) -> &'static str {

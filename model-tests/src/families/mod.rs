@@ -94,6 +94,11 @@ pub trait Architecture: Debug + Send + Sync {
     /// A small call that it can take, to count and to show it.
     fn example(&self) -> Binding;
 
+    /// How many tokens of the text each of the pictures that are given is.
+    fn picture_tokens(&self, _given: &Given) -> Result<Vec<usize>, Error> {
+        Ok(Vec::new())
+    }
+
     /// How it continues a text, if it is of a kind that does.
     fn decoding(&self) -> Option<Decoding> {
         None

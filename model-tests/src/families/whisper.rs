@@ -10,7 +10,9 @@
 
 use super::activations::{ACTIVATIONS, Function};
 use super::net::{Heads, Net};
-use super::{Architecture, Argument, EMBEDDED, Given, PAST, TARGET, Values, expect_class, idle};
+use super::{
+    Architecture, Argument, Decoding, EMBEDDED, Given, PAST, TARGET, Values, expect_class, idle,
+};
 use crate::config::Config;
 use crate::error::Error;
 use proofmark_kernels::{
@@ -432,6 +434,17 @@ impl Architecture for Whisper {
             given.retain(|name, _| !name.starts_with("cross."));
         }
         Ok(())
+    }
+
+    fn decoding(&self) -> Option<Decoding> {
+        Some(Decoding {
+            tokens: "decoder_input_ids",
+            mask: "decoder_attention_mask",
+            positions: Some("decoder_position_ids"),
+            length: TARGET,
+            kept: &[],
+            limit: self.target_positions,
+        })
     }
 
     fn unsupported_outputs(&self) -> &'static str {

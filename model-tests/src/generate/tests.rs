@@ -14,8 +14,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Every checkpoint that continues a text.
-const NAMES: [&str; 6] =
-    ["llama-tiny", "llama-odd", "qwen2-tiny", "qwen2-odd", "t5-tiny", "t5-odd"];
+const NAMES: [&str; 8] = [
+    "llama-tiny",
+    "llama-odd",
+    "qwen2-tiny",
+    "qwen2-odd",
+    "t5-tiny",
+    "t5-odd",
+    "whisper-tiny",
+    "whisper-odd",
+];
 const ROWS: usize = 3;
 const LENGTH: usize = 10;
 /// A row that is seen whole, one that is padded at its left, and one whose prompt is padded at its right.
@@ -50,6 +58,15 @@ fn source(checkpoint: &Checkpoint) -> (Binding, Given) {
     let binding = Binding::default().with(BATCH, ROWS);
     if decoding(checkpoint).length == SEQUENCE {
         return (binding, Given::new());
+    }
+    if checkpoint.family().name() == "whisper" {
+        let arguments = checkpoint.family().architecture().arguments();
+        let features = arguments.iter().find(|argument| argument.name == "input_features");
+        let of = features.unwrap().tensor_type(&binding).unwrap();
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let wave = (0..of.len()).map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0).collect();
+        let given = Given::from([("input_features".to_owned(), Tensor::f32(of.shape, wave))]);
+        return (binding, given);
     }
     let mut mask = vec![vec![1; 7]; ROWS];
     mask[ROWS - 1][4..].fill(0);

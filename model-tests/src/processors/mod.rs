@@ -46,6 +46,8 @@ pub struct Inputs {
     pub tensors: BTreeMap<String, Tensor>,
     /// Numbers, from 1, of the sounds that are longer than the model takes, so that a part went unheard.
     pub cut: Vec<usize>,
+    /// Height and width of each picture as its file has it, in pixels.
+    pub sizes: Vec<[usize; 2]>,
 }
 
 impl Inputs {
@@ -113,7 +115,9 @@ impl Processor {
         };
         let open = |path: &PathBuf| Ok((path.display().to_string(), Picture::open(path)?));
         let pictures = paths.iter().map(open).collect::<Result<Vec<_>, Error>>()?;
-        processor.inputs(&pictures)
+        let mut inputs = processor.inputs(&pictures)?;
+        inputs.sizes = pictures.iter().map(|(_, p)| [p.height, p.width]).collect();
+        Ok(inputs)
     }
 
     /// Pictures as the frames of one clip, whatever the class: `pixel_values [1, frames, 3, height, width]`, as X-CLIP

@@ -33,7 +33,7 @@ pub(crate) fn add(suite: Suite) -> Suite {
         .tool("verify", "Checks a checkpoint against the outputs in a golden file", |args| {
             run("verify", args, verify::run)
         })
-        .tool("infer", "Embeds texts and prints how similar they are", |args| {
+        .tool("infer", "Shows what a model makes of texts, pictures and sounds", |args| {
             run("infer", args, infer::run)
         })
         .tool(
