@@ -159,4 +159,6 @@ impl Processor {
 }
 
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod tests;
