@@ -9,7 +9,6 @@ use crate::testing::Copy;
 use clap::Parser;
 use proofmark_kernels::{Tensor, evaluate};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 fn picture() -> String {
     package_path("goldens/processors/files/plain.jpg").display().to_string()
@@ -183,13 +182,57 @@ fn a_sound_becomes_a_text() {
     );
     let audio = ["--audio", &sound()];
     assert!(refusal(&copy, &audio).contains("vocab.json"));
-    let letters: Vec<_> = (0..32).map(|i| (format!("{}", (b'A' + i) as char), json!(i))).collect();
+    let letters: Vec<_> = (0..32).map(|i| (char::from(b'A' + i).to_string(), json!(i))).collect();
     write(&copy, "vocab.json", Value::Object(letters.into_iter().collect()));
     let found = infer(&copy, &audio);
     let ids = found["sounds"][0]["ids"].as_array().unwrap();
-    let spelt: String = ids.iter().map(|id| (b'A' + id.as_u64().unwrap() as u8) as char).collect();
+    let spell = |id: &Value| char::from(b'A' + u8::try_from(id.as_u64().unwrap()).unwrap());
+    let spelt: String = ids.iter().map(spell).collect();
     assert_eq!(found["sounds"][0]["text"], spelt);
     assert!(ids.iter().all(|id| *id != 0), "blanks are left out");
+}
+
+#[test]
+fn a_sound_is_written_down_token_by_token() {
+    let preprocessing = json!({
+        "feature_extractor_type": "WhisperFeatureExtractor", "feature_size": 16,
+        "hop_length": 250, "chunk_length": 1,
+    });
+    let copy = with("whisper-tiny", preprocessing);
+    write(&copy, "generation_config.json", json!({"forced_decoder_ids": [[1, 7], [2, null]]}));
+    let found = infer(&copy, &["--audio", &sound(), "--max-tokens", "5"]);
+    let start: Vec<_> = floats(&found["answers"][0]["prompt_ids"]);
+    assert!(start.len() == 3 && start[..2] == [3.0, 7.0], "{start:?}");
+    let processor = crate::processors::Processor::open(copy.folder()).unwrap();
+    let other = processor.audio(&[sound().into()]).unwrap().tensors;
+    let chosen = likeliest(&copy, "decoder_input_ids", &[3, 7], &other);
+    assert_eq!(start[2], f64::from(chosen));
+    check_greedy(&copy, &found, "decoder_input_ids", &[3, 7, chosen], &other);
+    let message = refusal(&copy, &["--audio", &sound(), "--max-tokens", "22"]);
+    assert!(message.contains("behind the 3 tokens") && message.contains("for 21"), "{message}");
+}
+
+#[test]
+fn a_picture_in_tiles_goes_on_and_a_sound_is_weighed() {
+    let preprocessing = json!({
+        "image_processor_type": "LlavaNextImageProcessor", "size": {"shortest_edge": 12},
+        "crop_size": exact(12), "image_grid_pinpoints": [[12, 24], [24, 12], [24, 24], [36, 12], [12, 36]],
+    });
+    let copy = with("llavanext-tiny", preprocessing);
+    let found = infer(&copy, &["--ids", "1,98,5", "--image", &picture(), "--max-tokens", "2"]);
+    let processor = crate::processors::Processor::open(copy.folder()).unwrap();
+    let other = processor.images(&[picture().into()]).unwrap().tensors;
+    let start = floats(&found["answers"][0]["prompt_ids"]);
+    #[expect(clippy::cast_possible_truncation, reason = "tokens are small")]
+    let start: Vec<_> = start.iter().map(|&id| id as i32).collect();
+    check_greedy(&copy, &found, "input_ids", &start, &other);
+    let preprocessing = json!({
+        "feature_extractor_type": "ClapFeatureExtractor", "feature_size": 8, "max_length_s": 1,
+        "truncation": "rand_trunc",
+    });
+    let copy = with("clap-tiny", preprocessing);
+    let found = infer(&copy, &["--audio", &sound(), "--ids", "0,7,2", "--ids", "0,8,9,2"]);
+    assert_eq!(floats(&found["sounds"][0]["scores"]).len(), 2);
 }
 
 #[test]
@@ -208,7 +251,7 @@ fn what_does_not_fit_is_refused_by_name() {
     assert!(refusal(&copy, &["--text", "a"]).contains("vit does not take it"));
     let copy = Copy::of("whisper-tiny");
     assert!(refusal(&copy, &[]).contains("whisper needs a sound"));
-    let missing = PathBuf::from(copy.path("none.wav")).display().to_string();
+    let missing = copy.path("none.wav").display().to_string();
     assert!(refusal(&copy, &["--audio", &missing]).contains("preprocessor_config.json"));
     assert!(Args::try_parse_from(["infer", "--model", "m", "--ids", "1,x"]).is_err());
 }
