@@ -236,6 +236,27 @@ fn a_picture_in_tiles_goes_on_and_a_sound_is_weighed() {
 }
 
 #[test]
+fn texts_become_tokens_by_the_tokenizer_and_tokens_texts() {
+    let bert = Copy::of("bert-tiny");
+    let found = infer(&bert, &["--text", "a", "--text", "a"]);
+    let keys: Vec<_> = found.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = ["adapter", "endpoint", "mark", "model", "precision", "similarities", "texts"];
+    assert!(expected.iter().all(|key| keys.contains(key)) && keys.len() == 7, "{keys:?}");
+    assert!((found["similarities"][0][1].as_f64().unwrap() - 1.0).abs() < 1e-6);
+    assert!(refusal(&bert, &["--ids", "1"]).contains("bert does not take it"));
+    let llama = Copy::of("llama-tiny");
+    std::fs::copy(bert.path("tokenizer.json"), llama.path("tokenizer.json")).unwrap();
+    let found = infer(&llama, &["--text", "a", "--max-tokens", "3"]);
+    assert_eq!(found["answers"][0]["prompt_ids"], found_ids(&bert));
+    assert!(found["answers"][0]["text"].is_string());
+}
+
+/// The tokens of `a` by a BERT.
+fn found_ids(bert: &Copy) -> Value {
+    infer(bert, &["--text", "a"])["texts"][0]["ids"].clone()
+}
+
+#[test]
 fn what_does_not_fit_is_refused_by_name() {
     let copy = Copy::of("llama-tiny");
     assert!(refusal(&copy, &[]).contains("llama needs a text"));
