@@ -308,8 +308,9 @@ fn start(material: &Material) -> Vec<Option<i32>> {
     if let Some(forced) = forced.filter(|forced| !forced.is_empty()) {
         start.extend(forced.iter().map(|pair| id(&pair[1])));
     } else if material.said("lang_to_id").is_some() {
-        start
-            .extend([None, material.said("task_to_id").and_then(|tasks| id(&tasks["transcribe"]))]);
+        start.push(None);
+        let task = material.said("task_to_id").and_then(|tasks| id(&tasks["transcribe"]));
+        start.extend(task.map(Some));
     }
     let untimed = material.token("no_timestamps_token_id");
     if untimed.is_some() && !start.contains(&untimed) {
