@@ -30,12 +30,13 @@ class Model:
     outputs: list
     # What our program is given beside the inputs of the others, because the class asks for it.
     asked: dict = field(default_factory=dict)
-    # Keys of the configuration that differ from the published one.
+    # Keys of the configuration that differ from the published one; None leaves one out.
     changes: dict = field(default_factory=dict)
 
     def config(self):
         path = PUBLISHED / self.published / "config.json"
-        return json.loads(path.read_text()) | self.changes | {"architectures": [self.architecture]}
+        config = json.loads(path.read_text()) | self.changes | {"architectures": [self.architecture]}
+        return {key: value for key, value in config.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,11 @@ WHISPER = Model(
 T5 = Model("T5ForConditionalGeneration", "t5-small", "t5", t5, ENCODED, {"decoder_input_ids": np.array([[0]])})
 TEXT = np.array([[49406, 320, 1125, 49407]])
 CLIP = Model("CLIPModel", "clip-vit-b32", "clip", clip, ["image_embeds"], {"input_ids": TEXT})
-DETR = Model("DetrForObjectDetection", "detr-resnet-50", "no: it has no DETR", detr, ["logits", "pred_boxes"])
+# The published backbone is timm's; that of transformers has the same sizes by default.
+RESNET = {"backbone": None, "use_timm_backbone": False}
+RESNET["backbone_config"] = {"model_type": "resnet", "out_features": ["stage4"]}
+BOXES = ["logits", "pred_boxes"]
+DETR = Model("DetrForObjectDetection", "detr-resnet-50", "no: it has no DETR", detr, BOXES, changes=RESNET)
 LAYERS = 24
 CACHES = [f"cache.{layer}.{part}" for layer in range(LAYERS) for part in ("key", "value")]
 QWEN2 = Model("Qwen2ForCausalLM", "qwen2-0.5b", "qwen2", qwen2, ["logits", *CACHES])

@@ -38,8 +38,12 @@ def pytorch(threads, row, folder, out, attention):
 
 
 def inputs_of(names, out):
+    """The inputs by the names that the file has: OpenVINO gives an input several more."""
     given = load_file(out / "inputs.safetensors")
-    return {name: given[name] for name in names}
+    found = {}
+    for several in names:
+        found |= {name: given[name] for name in sorted(several) if name in given}
+    return found
 
 
 def onnxruntime(threads, _row, _folder, out, attention):
@@ -51,7 +55,7 @@ def onnxruntime(threads, _row, _folder, out, attention):
     options.intra_op_num_threads = threads
     path = str(out / attention / "model.onnx")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    given = inputs_of([one.name for one in session.get_inputs()], out)
+    given = inputs_of([[one.name] for one in session.get_inputs()], out)
     return lambda: session.run(None, given)[0], lambda: None, f"onnxruntime {onnxruntime.__version__}"
 
 
@@ -70,7 +74,7 @@ def openvino(threads, _row, _folder, out, attention):
     }
     compiled = core.compile_model(str(out / attention / "model.onnx"), "CPU", options)
     request = compiled.create_infer_request()
-    given = inputs_of([one.get_any_name() for one in compiled.inputs], out)
+    given = inputs_of([one.get_names() for one in compiled.inputs], out)
     run = lambda: request.infer(given, share_inputs=True, share_outputs=True)[0]  # noqa: E731
     return run, lambda: None, f"openvino {ov.__version__.split('-')[0]}"
 
