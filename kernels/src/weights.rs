@@ -308,8 +308,22 @@ fn read_tensor((path, map): &(PathBuf, Mmap), at: &Located, name: &str) -> Resul
         Dtype::I32 => Tensor::i32(shape, elements(bytes, i32::from_le_bytes)),
         other => return Err(unreadable(path, other, name)),
     };
+    release(map, at.bytes.clone());
     Ok(tensor)
 }
+
+/// Gives back the memory of a part that is converted: a device keeps its own copy, and whoever reads the part again
+/// gets it from the file. That the system does not follow costs nothing but memory.
+#[cfg(unix)]
+fn release(map: &Mmap, bytes: Range<usize>) {
+    use memmap2::UncheckedAdvice::DontNeed;
+    // SAFETY: the map is of a file and only read, so that its pages come back with the same content.
+    let _ = unsafe { map.unchecked_advise_range(DontNeed, bytes.start, bytes.len()) };
+}
+
+/// Elsewhere the system decides.
+#[cfg(not(unix))]
+fn release(_: &Mmap, _: Range<usize>) {}
 
 fn elements<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     bytes.as_chunks::<N>().0.iter().map(|&chunk| read(chunk)).collect()
@@ -356,6 +370,30 @@ mod tests {
         let index = format!("{{\"weight_map\": {{{map}}}}}");
         std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
         folder
+    }
+
+    /// Bytes of files that are mapped and resident.
+    #[cfg(target_os = "linux")]
+    fn resident() -> u64 {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();
+        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() * 1024
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_converted_does_not_stay_in_memory_twice() {
+        const LEN: usize = 16 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..LEN).flat_map(|i| (i as f32).to_le_bytes()).collect();
+        let view = TensorView::new(Dtype::F32, vec![LEN], &bytes).unwrap();
+        let file = safetensors::serialize([("w", view)], None).unwrap();
+        std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
+        let weights = Weights::open(folder.path()).unwrap();
+        let before = resident();
+        let first = weights.tensor("w", &TensorType::float([LEN])).unwrap();
+        assert!(resident() < before + bytes.len() as u64 / 2);
+        assert_eq!(weights.tensor("w", &TensorType::float([LEN])).unwrap(), first);
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(crate) struct Opened {
     /// The model.
     pub(crate) model: &'static Model,
     state: PathBuf,
+    absence: OnceLock<Option<String>>,
     checkpoint: OnceLock<Result<Checkpoint, String>>,
     weights_digest: OnceLock<Result<String, String>>,
     graphs: Mutex<HashMap<String, Arc<(Graph, String)>>>,
@@ -39,10 +40,16 @@ impl Opened {
         Self {
             model,
             state: state.to_owned(),
+            absence: OnceLock::new(),
             checkpoint: OnceLock::new(),
             weights_digest: OnceLock::new(),
             graphs: Mutex::default(),
         }
+    }
+
+    /// Why it cannot run, if it cannot; looked up once, because a published size is built to tell.
+    pub(crate) fn absence(&self) -> Option<&str> {
+        self.absence.get_or_init(|| self.model.absence()).as_deref()
     }
 
     fn checkpoint(&self) -> Result<&Checkpoint, String> {
@@ -189,8 +196,9 @@ impl Subject for ModelCase {
         parts.extend(crates(self.target)?);
         let [adapter, driver] = &self.device;
         parts.extend([Part::text("adapter", adapter), Part::text("driver", driver)]);
-        // A model that is still to be fetched has no graph yet; once it is here, the parts are others.
-        if self.opened.model.folder().is_err() {
+        // A model that is still to be fetched has no graph yet, and one that nobody asked for is not worth building
+        // at every listing; once it is here, the parts are others.
+        if self.opened.absence().is_some() {
             parts.push(Part::text("weights", format!("{}, absent", self.opened.model.source())));
             return Ok(Fingerprint::new(parts));
         }

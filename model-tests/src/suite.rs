@@ -30,12 +30,12 @@ fn cases(request: &Request<'_>) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     for model in &MODELS {
         let opened = Arc::new(Opened::new(model, request.state));
-        let missing = model.absence();
+        let missing = opened.absence();
         for target in &TARGETS {
             let finding = request.finding(&target.endpoint);
             for &precision in target.precisions {
                 let absence = absence(&finding, precision).or_else(|| {
-                    let reason = missing.clone()?;
+                    let reason = missing?.to_owned();
                     Some(Absence::Resource { name: model.name.into(), reason })
                 });
                 for (binding, golden) in shapes(model, &finding, precision, request.batches) {

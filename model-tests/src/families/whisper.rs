@@ -9,6 +9,7 @@
 //! `logits` are those of the last position only.
 
 use super::activations::{ACTIVATIONS, Function};
+use super::decoder::seen;
 use super::net::{Heads, Net};
 use super::{
     Architecture, Argument, Decoding, EMBEDDED, Given, PAST, TARGET, Values, expect_class, idle,
@@ -291,16 +292,6 @@ impl Whisper {
         [("cache", sizes(PAST.into())), ("cross", sizes(self.source_positions.into()))]
     }
 
-    /// `cache.mask` `[b, p]` and `decoder_attention_mask` `[b, t]` side by side.
-    fn seen(binding: &Binding, given: &Given) -> Result<Tensor, Error> {
-        let (past, target) = (binding.get(&PAST)?, binding.get(&TARGET)?);
-        let (cached, new) =
-            (indices(given, "cache.mask"), indices(given, "decoder_attention_mask"));
-        let rows = cached.chunks(past).zip(new.chunks(target));
-        let seen = rows.flat_map(|(cached, new)| [cached, new].concat()).collect();
-        Ok(Tensor::i32([binding.get(&BATCH)?, past + target], seen))
-    }
-
     /// Refuses positions by which the class would cut rows into texts that do not see each other. It does so where
     /// it has no cache and no mask; a mask that hides nothing may be one that is filled in.
     fn check_positions(&self, binding: &Binding, given: &Given) -> Result<(), Error> {
@@ -418,7 +409,7 @@ impl Architecture for Whisper {
         }
         self.check_positions(binding, given)?;
         if binding.get(&PAST).is_ok_and(|past| past > 0) {
-            let seen = Self::seen(binding, given)?;
+            let seen = seen(binding, given, "decoder_attention_mask", &TARGET)?;
             return Ok(Given::from([("cache.seen".to_owned(), seen)]));
         }
         Ok(Given::new())
