@@ -26,7 +26,7 @@ pub struct Model {
     /// Shapes on hardware, as they stand in case ids: `b1-s128`.
     pub shapes: &'static [&'static str],
     /// Shapes on an adapter in software, which is slower by two orders of magnitude: small enough that a case
-    /// with its samples ends long before its timeout.
+    /// with its samples ends long before its timeout. None where goldens of two shapes are run there anyway.
     pub software_shapes: &'static [&'static str],
 }
 

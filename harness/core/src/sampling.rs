@@ -11,7 +11,7 @@ use std::time::Duration;
 /// again; cases whose samples take longer get the time that they need.
 const MEASUREMENT: Duration = Duration::from_millis(1000);
 /// Wanted length of its warm-up.
-const WARM_UP: Duration = Duration::from_millis(250);
+const WARM_UP: Duration = Duration::from_millis(150);
 
 /// Lets criterion read the arguments of this process; it ends the process if it does not know one.
 pub(crate) fn take_arguments() {

@@ -57,7 +57,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b2-s7-t3", "b2-s7-t3-p0", "b2-s7-t1-p9"],
-        software_shapes: &["b2-s7-t3"],
+        software_shapes: &[],
     },
     Model {
         name: "llama-tiny",
@@ -98,7 +98,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b2-s7", "b2-s9-p0", "b2-s1-p9"],
-        software_shapes: &["b2-s7"],
+        software_shapes: &[],
     },
     Model {
         name: "vit-tiny",
@@ -117,7 +117,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b1", "b2-s19"],
-        software_shapes: &["b1"],
+        software_shapes: &[],
     },
     Model {
         name: "clip-tiny",
@@ -136,7 +136,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b1-s21-i3"],
-        software_shapes: &["b1-s21-i3"],
+        software_shapes: &[],
     },
     Model {
         name: "xclip-tiny",
@@ -155,7 +155,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b2-s19-i1-f5"],
-        software_shapes: &["b2-s19-i1-f5"],
+        software_shapes: &[],
     },
     Model {
         name: "clap-tiny",
@@ -174,7 +174,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b3-s7-i1-f101"],
-        software_shapes: &["b3-s7-i1-f101"],
+        software_shapes: &[],
     },
     Model {
         name: "whisper-tiny",
@@ -209,7 +209,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b2-s333"],
-        software_shapes: &["b2-s333"],
+        software_shapes: &[],
     },
     Model {
         name: "llava-tiny",
@@ -272,7 +272,7 @@ pub static MODELS: [Model; 40] = [
         ],
         sentences: None,
         shapes: &["b1-h75-w100"],
-        software_shapes: &["b1-h75-w100"],
+        software_shapes: &[],
     },
     Model {
         name: "bert-base",

@@ -109,7 +109,7 @@ impl<'a> Net<'a> {
         Ok(self.builder.input(name, kind, &sizes)?)
     }
 
-    /// `shape_of(value)`.
+    /// The sizes of a value.
     pub(super) fn shape(&self, value: Value) -> &[usize] {
         &self.builder.type_of(value).shape
     }
