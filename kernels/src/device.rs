@@ -30,6 +30,9 @@ pub struct Identity {
     pub limits: BTreeMap<String, u64>,
     /// Capabilities by the adapter's own names, in order.
     pub features: Vec<String>,
+    /// What else is known of where graphs run, by name: a browser and its version, flags, evidence for the class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
 }
 
 /// One source text that a prepared graph runs: its digest is part of the fingerprint.
@@ -85,6 +88,17 @@ pub struct Timing {
     pub ops: Vec<OpTime>,
 }
 
+/// A node that the device could not compute and that another place computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// The op, and the weight it uses where it uses one.
+    pub op: String,
+    /// What the device lacks for it.
+    pub why: String,
+    /// Where it ran: a device's name.
+    pub to: String,
+}
+
 /// Hardware (or its imitation) that can run graphs.
 pub trait Device {
     /// Who this is. Known once the device is open; never a guess.
@@ -106,6 +120,11 @@ pub trait Device {
     fn roofs(&self) -> Result<Vec<Roof>, Error> {
         Ok(Vec::new())
     }
+
+    /// What opening the device took, stage by stage, where it has stages (a browser has: start, page, adapter).
+    fn stages(&self) -> Vec<(String, Duration)> {
+        Vec::new()
+    }
 }
 
 /// A graph with its weights, ready to run on one device.
@@ -114,6 +133,22 @@ pub trait Program {
     /// [`Graph::outputs`], floats as f32 whatever the precision.
     /// The output tensors belong to the program and are overwritten by the next run.
     fn run(&mut self, inputs: &[Tensor]) -> Result<(&[Tensor], Duration), Error>;
+
+    /// Runs `count` times, one after the other, and says how long all of them took.
+    /// A device whose clock is coarse, or far away, takes one time around all.
+    fn run_times(&mut self, inputs: &[Tensor], count: u64) -> Result<Duration, Error> {
+        (0..count).map(|_| self.run(inputs).map(|(_, time)| time)).sum()
+    }
+
+    /// What preparing the program, its first run and its latest runs took, stage by stage, where it can tell.
+    fn stages(&self) -> Vec<(String, Duration)> {
+        Vec::new()
+    }
+
+    /// Parts of the graph that ran elsewhere, because they were allowed to: each names its op.
+    fn fallbacks(&self) -> Vec<Fallback> {
+        Vec::new()
+    }
 
     /// Runs once with a timestamp around every step; slower. Empty times where the device cannot.
     fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error>;

@@ -18,7 +18,7 @@ mod tensor;
 pub mod webgpu;
 mod weights;
 
-pub use device::{AdapterClass, Device, Identity, Limit, OpTime, Program, Roof, Source, Timing};
+pub use device::{AdapterClass, Device, Fallback, Identity, Limit, OpTime, Program, Roof, Source, Timing};
 pub use error::Error;
 pub use fold::fold;
 pub use graph::{BATCH, Binding, Builder, Graph, Node, SEQUENCE, Size, Symbol, Value};

@@ -89,6 +89,7 @@ fn identity(level: Level, threads: usize) -> Identity {
         class: AdapterClass::Hardware,
         limits: BTreeMap::from([("threads".to_owned(), threads as u64)]),
         features: Level::ALL.iter().filter(|l| l.is_here()).map(|l| l.name().into()).collect(),
+        details: BTreeMap::new(),
     }
 }
 

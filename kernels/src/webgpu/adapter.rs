@@ -13,12 +13,14 @@ use wgpu::{DeviceType, Features};
 const IMITATIONS: [&str; 5] =
     ["llvmpipe", "lavapipe", "swiftshader", "microsoft basic render driver", "warp"];
 
+/// Whether the name of an adapter, a driver or a renderer is that of a program on the CPU.
+pub fn imitates(name: &str) -> bool {
+    let words = name.to_lowercase();
+    IMITATIONS.iter().any(|imitation| words.contains(imitation))
+}
+
 /// Whether an adapter is hardware. Nothing but what the adapter says of itself decides.
 pub(super) fn classify(device_type: DeviceType, names: [&str; 3]) -> AdapterClass {
-    let imitates = |name: &str| {
-        let words = name.to_lowercase();
-        IMITATIONS.iter().any(|imitation| words.contains(imitation))
-    };
     match device_type {
         // A virtual GPU is a share of a real one. `Other` cannot show that it is hardware, so it is not called so.
         DeviceType::DiscreteGpu | DeviceType::IntegratedGpu | DeviceType::VirtualGpu
@@ -66,6 +68,7 @@ pub(super) fn open() -> Result<(Context, Identity, Target), Error> {
         class,
         limits: named_limits(&limits),
         features: feature_names(features),
+        details: BTreeMap::new(),
     };
     let target = Target {
         device: NAME.into(),

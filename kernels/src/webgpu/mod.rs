@@ -4,6 +4,7 @@
 //! texts in `shaders/`, in the core language only, so that browsers run the same ones.
 
 mod adapter;
+mod bytes;
 mod context;
 mod kernels;
 mod lower;
@@ -21,6 +22,8 @@ mod timer;
 mod validity;
 mod windows;
 
+pub use adapter::imitates;
+pub use bytes::{decode, encode};
 pub use plan::{
     Access, Buffer, Content, Dispatch, PARAMETER_BYTES, Plan, Port, Shader, Status, Target,
 };
@@ -51,10 +54,11 @@ macro_rules! shared_source {
 }
 
 /// The Rust sources that decide what is run, with which parameters, and how.
-const DECIDING: [Source; 16] = [
+const DECIDING: [Source; 17] = [
     shared_source!("tensor.rs"),
     shared_source!("weights.rs"),
     own_source!("adapter.rs"),
+    own_source!("bytes.rs"),
     own_source!("context.rs"),
     own_source!("kernels.rs"),
     own_source!("lower.rs"),

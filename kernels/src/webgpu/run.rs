@@ -1,11 +1,11 @@
 //! Runs a plan with wgpu: weights are uploaded once, a run is one submission, outputs come back in one buffer.
 
 use super::context::{Context, Pipeline, device_error};
-use super::plan::{Content, Dispatch, PARAMETER_BYTES, Plan, Port};
+use super::bytes::encode;
+use super::plan::{Dispatch, PARAMETER_BYTES, Plan};
 use super::timer::Timer;
 use crate::device::{OpTime, Program, Timing};
-use crate::{Data, Error, Graph, Kind, Precision, Tensor, Weights, clock};
-use half::f16;
+use crate::{Error, Graph, Tensor, Weights, clock};
 use std::sync::Arc;
 use std::time::Duration;
 use wgpu::BufferUsages;
@@ -133,31 +133,16 @@ impl WgpuProgram {
                 self.plan.outputs.iter().zip(&mut self.outputs).zip(parts(&self.plan))
             {
                 let start = usize::try_from(start).expect("it was read into memory");
-                decode(&bytes[start..], port, self.plan.precision, output);
+                port.decode(&bytes[start..], self.plan.precision, output);
             }
-            let result = self.check_status(&bytes);
+            let status = self.plan.status.as_ref();
+            let result = status.map_or(Ok(()), |s| s.check(&bytes[bytes.len() - s.bytes()..]));
             drop(bytes);
             self.readback.unmap();
             result
         })
     }
 
-    /// What gathers reported.
-    fn check_status(&self, bytes: &[u8]) -> Result<(), Error> {
-        let Some(status) = &self.plan.status else { return Ok(()) };
-        let words: Vec<_> = bytes[bytes.len() - 8 * status.rows.len()..]
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&word| i32::from_le_bytes(word))
-            .collect();
-        for (report, rows) in words.as_chunks::<2>().0.iter().zip(&status.rows) {
-            if report[0] != 0 {
-                return Err(Error::bad_index(report[1], *rows));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Program for WgpuProgram {
@@ -192,7 +177,7 @@ impl Program for WgpuProgram {
 /// What is read back: buffer, where it lies in the read-back buffer, bytes.
 fn parts(plan: &Plan) -> Vec<(usize, u64, u64)> {
     let outputs = plan.outputs.iter().map(|port| (port.buffer, plan.bytes(&port.of)));
-    let status = plan.status.iter().map(|status| (status.buffer, 8 * status.rows.len() as u64));
+    let status = plan.status.iter().map(|status| (status.buffer, status.bytes() as u64));
     let mut start = 0;
     outputs
         .chain(status)
@@ -214,14 +199,7 @@ fn buffer(context: &Context, bytes: u64, usage: BufferUsages) -> wgpu::Buffer {
 }
 
 fn parameters(context: &Context, plan: &Plan) -> wgpu::Buffer {
-    let block = usize::try_from(PARAMETER_BYTES).expect("a few bytes");
-    let mut bytes = Vec::new();
-    for dispatch in &plan.dispatches {
-        let start = bytes.len();
-        dispatch.parameters.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-        bytes.resize(start + block, 0);
-    }
-    bytes.resize(bytes.len().max(block), 0);
+    let bytes = plan.parameter_bytes();
     let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
     let parameters = buffer(context, bytes.len() as u64, usage);
     context.queue.write_buffer(&parameters, 0, &bytes);
@@ -263,93 +241,11 @@ fn upload(
     for (planned, buffer) in plan.buffers.iter().zip(buffers) {
         let Some(content) = &planned.content else { continue };
         bytes.clear();
-        match content {
-            Content::Scalar(value) => {
-                encode(&Tensor::f32([], vec![*value]), plan.precision, &mut bytes);
-            }
-            Content::Constant(tensor) => encode(tensor, plan.precision, &mut bytes),
-            Content::Weight { name, of, transposed } => {
-                let mut tensor = weights.tensor(name, of)?;
-                check_fits(weights, name, &tensor, plan.precision)?;
-                if *transposed {
-                    tensor = transpose(tensor);
-                }
-                encode(&tensor, plan.precision, &mut bytes);
-            }
-        }
+        content.encode(weights, plan.precision, &mut bytes)?;
         context.queue.write_buffer(buffer, 0, &bytes);
         context.queue.submit([]);
     }
     Ok(())
-}
-
-/// Refuses a weight that would become infinite in the precision of the plan.
-fn check_fits(
-    weights: &Weights,
-    name: &str,
-    tensor: &Tensor,
-    precision: Precision,
-) -> Result<(), Error> {
-    let (Data::F32(values), Precision::F16) = (tensor.data(), precision) else { return Ok(()) };
-    match values.iter().position(|value| f16::from_f32(*value).is_infinite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::WeightNotFinite {
-            name: name.to_owned(),
-            origin: weights.origin_name(),
-            index,
-            value: format!(
-                "{}, which does not fit f16: its largest number is {}; run it in f32",
-                values[index],
-                f16::MAX
-            ),
-        }),
-    }
-}
-
-/// `[n, k]` as `[k, n]`.
-fn transpose(tensor: Tensor) -> Tensor {
-    let (n, k) = (tensor.shape()[0], tensor.shape()[1]);
-    let values = tensor.into_f32();
-    let mut moved = vec![0.0; values.len()];
-    for (row, line) in values.chunks(k).enumerate() {
-        line.iter().enumerate().for_each(|(column, v)| moved[column * n + row] = *v);
-    }
-    Tensor::f32([k, n], moved)
-}
-
-/// The bytes of a tensor in a precision, ending at a whole word.
-fn encode(tensor: &Tensor, precision: Precision, bytes: &mut Vec<u8>) {
-    let half = precision == Precision::F16;
-    match tensor.data() {
-        Data::I32(values) => values.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
-        Data::F32(values) if half => {
-            values.iter().for_each(|v| bytes.extend(f16::from_f32(*v).to_le_bytes()));
-        }
-        Data::F32(values) => values.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
-        Data::F16(values) if half => {
-            values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-        }
-        Data::F16(values) => values.iter().for_each(|v| bytes.extend(v.to_f32().to_le_bytes())),
-    }
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-}
-
-fn decode(bytes: &[u8], port: &Port, precision: Precision, output: &mut Tensor) {
-    match (output.data_mut(), port.of.kind) {
-        (Data::F32(values), Kind::Float) if precision == Precision::F16 => {
-            let words = bytes.as_chunks::<2>().0;
-            values.iter_mut().zip(words).for_each(|(v, w)| *v = f16::from_le_bytes(*w).to_f32());
-        }
-        (Data::F32(values), Kind::Float) => {
-            let words = bytes.as_chunks::<4>().0;
-            values.iter_mut().zip(words).for_each(|(v, w)| *v = f32::from_le_bytes(*w));
-        }
-        (Data::I32(values), Kind::Index) => {
-            let words = bytes.as_chunks::<4>().0;
-            values.iter_mut().zip(words).for_each(|(v, w)| *v = i32::from_le_bytes(*w));
-        }
-        _ => unreachable!("outputs are f32 and i32"),
-    }
 }
 
 /// Waits for what was submitted and maps a buffer of results. The caller drops the view and unmaps.

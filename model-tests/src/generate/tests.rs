@@ -194,6 +194,7 @@ impl Reference {
             class: AdapterClass::Software,
             limits: BTreeMap::new(),
             features: Vec::new(),
+            details: BTreeMap::new(),
         };
         Self { identity, prepared: Cell::new(0), living: Rc::default() }
     }

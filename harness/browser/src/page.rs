@@ -1,0 +1,51 @@
+//! The files of the page, as they stand in `page/`, and their digest for the record.
+
+use sha2::{Digest, Sha256};
+
+/// One file: its name below the page's address, its type, its text.
+pub(crate) struct File {
+    pub(crate) name: &'static str,
+    pub(crate) mime: &'static str,
+    pub(crate) text: &'static str,
+}
+
+macro_rules! file {
+    ($name:literal, $mime:literal) => {
+        File { name: $name, mime: $mime, text: include_str!(concat!("../page/", $name)) }
+    };
+}
+
+/// All files; the first is what the address itself gives.
+pub(crate) const FILES: [File; 8] = [
+    file!("index.html", "text/html; charset=utf-8"),
+    file!("page.css", "text/css; charset=utf-8"),
+    file!("main.js", "text/javascript; charset=utf-8"),
+    file!("channel.js", "text/javascript; charset=utf-8"),
+    file!("facts.js", "text/javascript; charset=utf-8"),
+    file!("weights.js", "text/javascript; charset=utf-8"),
+    file!("webgpu.js", "text/javascript; charset=utf-8"),
+    file!("webnn.js", "text/javascript; charset=utf-8"),
+];
+
+/// The file of a name; the empty name is the page itself.
+pub(crate) fn find(name: &str) -> Option<&'static File> {
+    let name = if name.is_empty() { FILES[0].name } else { name };
+    FILES.iter().find(|file| file.name == name)
+}
+
+/// A digest of everything that the browser is given to run.
+pub fn digest() -> String {
+    let mut hasher = Sha256::new();
+    for file in &FILES {
+        hasher.update(file.name);
+        hasher.update([0]);
+        hasher.update(file.text);
+        hasher.update([0]);
+    }
+    hex(&hasher.finalize())
+}
+
+/// The first 16 bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

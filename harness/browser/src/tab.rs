@@ -1,0 +1,165 @@
+//! A page that is open in a browser and does what it is told, command by command.
+
+use crate::clock;
+use crate::content::Content;
+use crate::server::Server;
+use crate::wire;
+use proofmark_kernels::Error;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// How long a page may take to load and to connect.
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long a command may take. A case has a timeout of its own, which is shorter.
+const COMMAND: Duration = Duration::from_secs(900);
+
+/// What a page says of its browser and of the machine; what a browser does not tell is null.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PageFacts {
+    /// The browser's own words on what it is. Not believed: the driver says which browser was started.
+    pub user_agent: String,
+    /// Whether WebGPU and WebNN may be used at all.
+    pub secure: bool,
+    /// Whether the page is cross-origin isolated, which gives fine clocks and shared memory.
+    pub isolated: bool,
+    /// Logical processors.
+    pub threads: f64,
+    /// Whether memory can be shared between threads.
+    pub shared_memory: bool,
+    /// Whether WebAssembly has SIMD.
+    pub wasm_simd: bool,
+    /// Memory of the machine in GiB, rounded by the browser.
+    pub memory_gb: Option<f64>,
+    /// Bytes of JavaScript's heap.
+    pub heap_bytes: Option<f64>,
+    /// Whether there is `navigator.gpu`.
+    pub webgpu: bool,
+    /// Whether there is `navigator.ml`.
+    pub webnn: bool,
+    /// The renderer behind WebGL.
+    pub renderer: Option<String>,
+}
+
+/// What is known of a browser from outside of its pages.
+#[derive(Clone, Debug, Default)]
+pub struct Browsing {
+    /// Its name and version, and those of its driver: `Chromium 156.0.1 (ChromeDriver 156.0.1)`.
+    pub label: String,
+    /// All that is known, by name.
+    pub details: BTreeMap<String, String>,
+}
+
+/// How a page is brought into a browser; a person who opens the link by hand is one way.
+pub trait Opens {
+    /// Lets a browser open the address. Returns at once: the page's own connection shows that it is there.
+    fn open(&mut self, url: &str) -> Result<(), String>;
+}
+
+/// An open page.
+pub(crate) struct Page {
+    server: Server,
+    /// The endpoint, in messages.
+    name: String,
+    facts: PageFacts,
+    opened: Duration,
+    next: Cell<u64>,
+    programs: Cell<u32>,
+    /// Kept open as long as the page; closed after the server, so that the page ends by itself.
+    _opener: Box<dyn Opens>,
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Page {
+    /// Opens a page of its own server in a browser and waits until it is connected.
+    pub(crate) fn open(name: &str, mut opener: Box<dyn Opens>) -> Result<Self, Error> {
+        let failed = |detail: String| Error::Device { device: name.to_owned(), detail };
+        let start = clock::start();
+        let server = Server::local().map_err(failed)?;
+        opener.open(server.url()).map_err(failed)?;
+        server.wait(CONNECT).map_err(failed)?;
+        let opened = start.elapsed();
+        let answer = ask(&server, 0, "facts", json!({}), &[], COMMAND).map_err(failed)?;
+        let facts = serde_json::from_value(answer.header["facts"].clone());
+        let facts = facts.map_err(|e| failed(format!("the page's facts are broken: {e}")))?;
+        let (next, programs) = (Cell::new(1), Cell::new(0));
+        Ok(Self { server, name: name.to_owned(), facts, opened, next, programs, _opener: opener })
+    }
+
+    /// What the page said of its browser.
+    pub(crate) fn facts(&self) -> &PageFacts {
+        &self.facts
+    }
+
+    /// The endpoint's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// From asking the browser for the page until the page was connected.
+    pub(crate) fn opened(&self) -> Duration {
+        self.opened
+    }
+
+    /// An error of this page.
+    pub(crate) fn failed(&self, detail: impl Into<String>) -> Error {
+        Error::Device { device: self.name.clone(), detail: detail.into() }
+    }
+
+    /// Sends a command; the answer is its header as `T` and the bytes behind it.
+    pub(crate) fn call<T: DeserializeOwned>(
+        &self,
+        command: &str,
+        header: Value,
+        parts: &[&[u8]],
+    ) -> Result<(T, Vec<Vec<u8>>), Error> {
+        let id = self.next.replace(self.next.get() + 1);
+        let message = ask(&self.server, id, command, header, parts, COMMAND);
+        let message = message.map_err(|detail| self.failed(detail))?;
+        let header = serde_json::from_value(message.header);
+        let header = header
+            .map_err(|e| self.failed(format!("the page's answer to {command} is broken: {e}")))?;
+        Ok((header, message.parts))
+    }
+
+    /// A number for a program, whose content the server gives from now on.
+    pub(crate) fn offer(&self, content: Content) -> u32 {
+        let id = self.programs.replace(self.programs.get() + 1);
+        self.server.offer(id, content);
+        id
+    }
+
+    /// The content of a program is no longer needed.
+    pub(crate) fn withdraw(&self, program: u32) {
+        self.server.withdraw(program);
+    }
+}
+
+fn ask(
+    server: &Server,
+    id: u64,
+    command: &str,
+    mut header: Value,
+    parts: &[&[u8]],
+    timeout: Duration,
+) -> Result<wire::Message, String> {
+    header["id"] = json!(id);
+    header["command"] = json!(command);
+    let message = server.ask(wire::encode(header, parts), timeout)?;
+    if message.header["id"] != json!(id) {
+        return Err(format!("the page answered something else than {command}"));
+    }
+    match message.header["error"].as_str() {
+        Some(error) => Err(error.to_owned()),
+        None => Ok(message),
+    }
+}
