@@ -1,17 +1,24 @@
 //! The files of the page, as they stand in `page/`, and their digest for the record.
 
+use proofmark_kernels::Source;
 use sha2::{Digest, Sha256};
 
-/// One file: its name below the page's address, its type, its text.
+/// One file: its name below the page's address, its name in fingerprints, its type, its text.
 pub(crate) struct File {
     pub(crate) name: &'static str,
+    pub(crate) path: &'static str,
     pub(crate) mime: &'static str,
     pub(crate) text: &'static str,
 }
 
 macro_rules! file {
     ($name:literal, $mime:literal) => {
-        File { name: $name, mime: $mime, text: include_str!(concat!("../page/", $name)) }
+        File {
+            name: $name,
+            path: concat!("page/", $name),
+            mime: $mime,
+            text: include_str!(concat!("../page/", $name)),
+        }
     };
 }
 
@@ -33,8 +40,13 @@ pub(crate) fn find(name: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.name == name)
 }
 
+/// The files as sources for fingerprints.
+pub(crate) fn sources() -> impl Iterator<Item = Source> {
+    FILES.iter().map(|file| Source { name: file.path, text: file.text })
+}
+
 /// A digest of everything that the browser is given to run.
-pub fn digest() -> String {
+pub(crate) fn digest() -> String {
     let mut hasher = Sha256::new();
     for file in &FILES {
         hasher.update(file.name);

@@ -100,11 +100,6 @@ impl Page {
         &self.facts
     }
 
-    /// The endpoint's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// From asking the browser for the page until the page was connected.
     pub(crate) fn opened(&self) -> Duration {
         self.opened

@@ -5,7 +5,7 @@ use crate::mark::{AdapterInfo, Evidence, Rates, classify};
 use crate::program::{PageProgram, Stages, Step};
 use crate::tab::{Browsing, Opens, Page};
 use crate::{clock, page};
-use proofmark_kernels::webgpu::{Access, Buffer, PARAMETER_BYTES, Plan, Port, Target};
+use proofmark_kernels::webgpu::{Access, Buffer, Lanes, PARAMETER_BYTES, Plan, Port, Target};
 use proofmark_kernels::{
     Activation, AdapterClass, Binding, Builder, Device, Error, Graph, Identity, Kind, Op, Precision,
     Program, Tensor, Weights, fold,
@@ -58,7 +58,13 @@ pub struct WebGpuDevice {
 
 impl WebGpuDevice {
     /// Opens a page in a browser and its adapter there. `name` is the endpoint, for messages.
-    pub fn open(name: &str, browser: Browsing, opener: Box<dyn Opens>) -> Result<Self, Error> {
+    /// `started` is what starting the browser took, if it was started for this device.
+    pub fn open(
+        name: &str,
+        browser: Browsing,
+        started: Option<Duration>,
+        opener: Box<dyn Opens>,
+    ) -> Result<Self, Error> {
         let page = Rc::new(Page::open(name, opener)?);
         if !page.facts().webgpu {
             let detail = format!("{} has no navigator.gpu", browser.label);
@@ -74,7 +80,8 @@ impl WebGpuDevice {
             rates: None,
         };
         let (class, mut why) = classify(&evidence);
-        let stages = vec![("page".to_owned(), page.opened()), ("adapter".to_owned(), took)];
+        let mut stages: Vec<_> = started.map(|time| ("browser".to_owned(), time)).into_iter().collect();
+        stages.extend([("page".to_owned(), page.opened()), ("adapter".to_owned(), took)]);
         let limit = |name: &str| opened.limits.get(name).copied().unwrap_or(0.0);
         let target = Target {
             device: name.into(),
@@ -82,7 +89,7 @@ impl WebGpuDevice {
             buffer_bytes_max: whole(limit("maxBufferSize")),
             workgroups_max: u32::try_from(whole(limit("maxComputeWorkgroupsPerDimension")))
                 .unwrap_or(u32::MAX),
-            software: class == AdapterClass::Software,
+            software: None,
         };
         let mut details = browser.details;
         let mut named = evidence.info.name();
@@ -104,7 +111,9 @@ impl WebGpuDevice {
         if class == AdapterClass::Hardware {
             evidence.rates = Some(device.rates()?);
             (device.identity.class, why) = classify(&evidence);
-            device.target.software = device.identity.class == AdapterClass::Software;
+        }
+        if device.identity.class == AdapterClass::Software {
+            device.target.software = Some(Lanes::of(&device.identity.adapter));
         }
         describe(&mut details, &device.page, &evidence, &why, &opened.opened)?;
         device.identity.details = details;

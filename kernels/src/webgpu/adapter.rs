@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::context::{Context, Faults, block_on};
-use super::plan::Target;
+use super::plan::{Lanes, Target};
 use crate::Error;
 use crate::device::{AdapterClass, Identity};
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ pub(super) fn open() -> Result<(Context, Identity, Target), Error> {
         binding_bytes_max: limits.max_storage_buffer_binding_size,
         buffer_bytes_max: limits.max_buffer_size,
         workgroups_max: limits.max_compute_workgroups_per_dimension,
-        software: class == AdapterClass::Software,
+        software: (class == AdapterClass::Software).then(|| Lanes::of(&identity.adapter)),
     };
     let faults = Faults::watch(&device);
     Ok((Context::new(device, queue, Arc::clone(&faults)), identity, target))

@@ -92,7 +92,7 @@ fn attention(l: &mut Lowering<'_>, step: &Step, output: usize) -> Result<(), Err
         .number("WK", word(wk))
         .number("WQ", word(wq))
         .number("DC", word(depth))
-        .flag("ROLLED", l.target.software);
+        .flag("ROLLED", l.target.software.is_some());
     let operands = l.place_all(&node.operands)?;
     let mask_buffer = if mask { operands[3] } else { operands[0] };
     let bias_at = bias_operand(mask);

@@ -25,7 +25,7 @@ mod windows;
 pub use adapter::imitates;
 pub use bytes::{decode, encode};
 pub use plan::{
-    Access, Buffer, Content, Dispatch, PARAMETER_BYTES, Plan, Port, Shader, Status, Target,
+    Access, Buffer, Content, Dispatch, Lanes, PARAMETER_BYTES, Plan, Port, Shader, Status, Target,
 };
 pub use texts::Kernel;
 
@@ -53,34 +53,46 @@ macro_rules! shared_source {
     };
 }
 
-/// The Rust sources that decide what is run, with which parameters, and how.
-const DECIDING: [Source; 17] = [
+/// The Rust sources that decide what is run, and with which parameters.
+const PLANNING: [Source; 13] = [
     shared_source!("tensor.rs"),
     shared_source!("weights.rs"),
-    own_source!("adapter.rs"),
     own_source!("bytes.rs"),
-    own_source!("context.rs"),
     own_source!("kernels.rs"),
     own_source!("lower.rs"),
     own_source!("mod.rs"),
     own_source!("plan.rs"),
     own_source!("products.rs"),
     own_source!("rows.rs"),
-    own_source!("run.rs"),
     own_source!("schedule.rs"),
     own_source!("strides.rs"),
     own_source!("texts.rs"),
-    own_source!("timer.rs"),
     own_source!("windows.rs"),
+];
+
+/// Those that run it with wgpu.
+const RUNNING: [Source; 4] = [
+    own_source!("adapter.rs"),
+    own_source!("context.rs"),
+    own_source!("run.rs"),
+    own_source!("timer.rs"),
 ];
 
 /// The sources of the kernels that this graph runs here, and of the planner that chooses them.
 /// For a graph that cannot be planned: all of them.
 pub fn sources(graph: &Graph, precision: Precision) -> Vec<Source> {
+    let mut sources = plan_sources(graph, precision);
+    sources.extend(RUNNING);
+    sources.sort_unstable_by_key(|source| source.name);
+    sources
+}
+
+/// What [`sources`] gives, without what is wgpu's: what a plan that is run elsewhere depends on.
+pub fn plan_sources(graph: &Graph, precision: Precision) -> Vec<Source> {
     let planned = Plan::new(graph, precision, &Target::unlimited());
     let kernels = planned.map_or_else(|_| Kernel::ALL.to_vec(), |plan| plan.kernels());
     let mut sources: Vec<_> = kernels.into_iter().flat_map(Kernel::sources).collect();
-    sources.extend(DECIDING);
+    sources.extend(PLANNING);
     sources.sort_unstable_by_key(|source| source.name);
     sources.dedup();
     sources

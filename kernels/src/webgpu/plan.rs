@@ -24,8 +24,8 @@ pub struct Target {
     pub buffer_bytes_max: u64,
     /// `maxComputeWorkgroupsPerDimension`.
     pub workgroups_max: u32,
-    /// Whether the adapter is a program on the CPU, which wants other tiles than a GPU.
-    pub software: bool,
+    /// If the adapter is a program on the CPU: how many invocations it runs at once. It wants other tiles than a GPU.
+    pub software: Option<Lanes>,
 }
 
 impl Target {
@@ -36,8 +36,25 @@ impl Target {
             binding_bytes_max: u64::MAX,
             buffer_bytes_max: u64::MAX,
             workgroups_max: 65_535,
-            software: false,
+            software: None,
         }
+    }
+}
+
+/// How many invocations a software adapter runs at once: the lanes of its vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lanes {
+    /// SwiftShader.
+    Four,
+    /// lavapipe.
+    Eight,
+}
+
+impl Lanes {
+    /// Of the imitation that goes by this name.
+    pub fn of(name: &str) -> Self {
+        if name.to_lowercase().contains("swiftshader") { Self::Four } else { Self::Eight }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::kernels::ELEMENTS;
 use super::lower::Lowering;
-use super::plan::word;
+use super::plan::{Lanes, word};
 use super::schedule::Step;
 use super::texts::{Kernel, reduction_code};
 use crate::{Error, Op, Value};
@@ -10,8 +10,12 @@ use crate::{Error, Op, Value};
 /// The workgroup of a kernel that works per row: enough invocations for the row, and no more.
 fn row_invocations(l: &Lowering<'_>, width: usize) -> u32 {
     // A barrier is dear where invocations are lanes of a CPU: one vector of them is best there.
-    let most = if l.target.software { 16 } else { 256 };
-    word(width.next_power_of_two().clamp(8, most))
+    let (least, most) = match l.target.software {
+        Some(Lanes::Four) => (4, 4),
+        Some(Lanes::Eight) => (8, 16),
+        None => (8, 256),
+    };
+    word(width.next_power_of_two().clamp(least, most))
 }
 
 /// A normalisation as `norm.wgsl` takes it.

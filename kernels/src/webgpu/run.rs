@@ -266,7 +266,7 @@ pub(super) fn read(context: &Context, buffer: &wgpu::Buffer) -> Result<wgpu::Buf
 mod tests {
     use super::super::WgpuDevice;
     use super::*;
-    use crate::{Binding, Builder, Device, UnaryOp};
+    use crate::{Binding, Builder, Device, Kind, Precision, UnaryOp};
 
     /// A lost device costs the run that meets it: an error, no panic, and no answer.
     #[test]

@@ -41,7 +41,7 @@ fn check(device: &WgpuDevice, shapes: &[&[usize]], op: &Op) {
     let half = device.identity.features.iter().any(|feature| feature == "shader-f16");
     let precisions = [Precision::F32, Precision::F16];
     for precision in &precisions[..1 + usize::from(half)] {
-        let target = Target { software: false, ..device.target().clone() };
+        let target = Target { software: None, ..device.target().clone() };
         let run = || -> Result<Vec<f64>, Error> {
             let plan = Plan::new(&graph, *precision, &target)?;
             let context = Arc::clone(&device.context);

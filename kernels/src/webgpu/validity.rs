@@ -1,7 +1,7 @@
 //! Every text that plans can hold is valid WGSL within the limits that every adapter has, and plans keep their
 //! promises; no adapter is needed for it.
 
-use super::plan::{Access, Content, Plan, Target};
+use super::plan::{Access, Content, Lanes, Plan, Target};
 use super::texts::Kernel;
 use crate::{
     Activation, BinaryOp, Binding, Builder, Error, Graph, Kind, Op, Precision, Reduction, Tensor,
@@ -99,7 +99,7 @@ fn plans() -> Vec<Plan> {
     for size in [1, 2, 40, 600] {
         let graph = graph(size).expect("a graph");
         for precision in [Precision::F32, Precision::F16] {
-            for software in [false, true] {
+            for software in [None, Some(Lanes::Four), Some(Lanes::Eight)] {
                 let target = Target { software, ..Target::unlimited() };
                 plans.push(Plan::new(&graph, precision, &target).expect("a plan"));
             }

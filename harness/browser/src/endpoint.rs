@@ -1,0 +1,186 @@
+//! Endpoints in browsers: which browser, which interface, and how a device of it is opened, in a browser of one's own
+//! or in one that a service keeps.
+
+use crate::browsers::Kind;
+use crate::installed::{Installed, installed, signals};
+use crate::launch::{Facts, Options};
+use crate::service::{Service, Window, serve};
+use crate::tab::{Browsing, Opens};
+use crate::webgpu::WebGpuDevice;
+use crate::{Error as BrowserError, page};
+use proofmark_kernels::webgpu::plan_sources;
+use proofmark_kernels::{Device, Error, Graph, Precision, Source};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The interface of a browser that runs graphs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// WebGPU.
+    WebGpu,
+    /// WebNN.
+    WebNn,
+}
+
+/// An endpoint in a browser.
+#[derive(Clone, Copy, Debug)]
+pub struct BrowserEndpoint {
+    /// Its name: `webgpu-chromium`.
+    pub name: &'static str,
+    /// The browser.
+    pub kind: Kind,
+    /// What of it runs the graphs.
+    pub interface: Interface,
+}
+
+impl BrowserEndpoint {
+    /// Opens the device: in the browser of a service if there is an address, otherwise in one that is started for it
+    /// and ends with it.
+    pub fn open(&self, service: Option<&str>) -> Result<Box<dyn Device>, Error> {
+        match service {
+            Some(address) => {
+                let window = Window::served(address).map_err(|e| self.failed(&e))?;
+                self.open_in(Opener { window, folder: None })
+            }
+            None => self.first(|installed| {
+                let folder = tempfile::Builder::new().prefix("proofmark-").tempdir();
+                let folder = folder.map_err(|e| Error::Device {
+                    device: self.name.into(),
+                    detail: format!("failed to make a folder for a browser's profile: {e}"),
+                })?;
+                let window = Window::own(installed, folder.path(), &self.options());
+                let window = window.map_err(|e| self.failed(&e))?;
+                self.open_in(Opener { window, folder: Some(folder) })
+            }),
+        }
+    }
+
+    /// Starts a browser in which this endpoint is there, and keeps it for others: the address is for
+    /// [`BrowserEndpoint::open`].
+    pub fn serve(&self, folder: &Path) -> Result<(String, Service), Error> {
+        let candidates = self.candidates()?;
+        let only = candidates.len() == 1;
+        self.first(|installed| {
+            let served = serve(installed, &self.options(), folder);
+            let (address, service) = served.map_err(|e| self.failed(&e))?;
+            // Among several, the one is meant that has what the endpoint needs.
+            if !only {
+                drop(self.open(Some(&address))?);
+            }
+            Ok((address, service))
+        })
+    }
+
+    /// A text that changes when the browser may have come, gone or changed.
+    pub fn signals(&self) -> String {
+        format!("{}{}", signals(self.kind), page::digest())
+    }
+
+    /// The sources that a result of a graph depends on: kernels, their planner, and the page.
+    pub fn sources(&self, graph: &Graph, precision: Precision) -> Vec<Source> {
+        let mut sources = match self.interface {
+            Interface::WebGpu => plan_sources(graph, precision),
+            Interface::WebNn => Vec::new(),
+        };
+        sources.extend(page::sources());
+        sources
+    }
+
+    fn options(&self) -> Options {
+        Options { webnn: self.interface == Interface::WebNn, ..Options::default() }
+    }
+
+    /// The browsers of the kind. The headless shell has WebNN where distributions leave it out, so it is first there.
+    fn candidates(&self) -> Result<Vec<Installed>, Error> {
+        let mut found = installed(self.kind).map_err(|e| self.failed(&e))?;
+        if self.interface == Interface::WebNn {
+            found.reverse();
+        }
+        Ok(found)
+    }
+
+    /// What the first of the candidates gives that gives something; their words if none does.
+    fn first<T>(&self, work: impl Fn(&Installed) -> Result<T, Error>) -> Result<T, Error> {
+        let mut reasons = Vec::new();
+        for candidate in self.candidates()? {
+            match work(&candidate) {
+                Err(Error::Absent { detail, .. }) => reasons.push(detail),
+                other => return other,
+            }
+        }
+        Err(Error::Absent { device: self.name.into(), detail: reasons.join("; ") })
+    }
+
+    fn open_in(&self, opener: Opener) -> Result<Box<dyn Device>, Error> {
+        let browser = browsing(opener.window.facts());
+        let started = matches!(opener.window, Window::Own(_))
+            .then(|| Duration::from_nanos(opener.window.facts().start_ns));
+        let opener = Box::new(opener);
+        match self.interface {
+            Interface::WebGpu => {
+                let device = WebGpuDevice::open(self.name, browser, started, opener)?;
+                Ok(Box::new(device))
+            }
+            Interface::WebNn => Err(Error::Absent {
+                device: self.name.into(),
+                detail: "not built".into(),
+            }),
+        }
+    }
+
+    fn failed(&self, error: &BrowserError) -> Error {
+        let (device, detail) = (self.name.to_owned(), error.to_string());
+        match error {
+            BrowserError::Absent { .. } => Error::Absent { device, detail },
+            _ => Error::Device { device, detail },
+        }
+    }
+}
+
+/// What the driver's side knows of a browser, for records.
+fn browsing(facts: &Facts) -> Browsing {
+    let driver = match &facts.driver_version {
+        Some(version) => format!("{} {version}", facts.driver),
+        None => facts.driver.clone(),
+    };
+    let preferences = serde_json::to_string(&facts.preferences).unwrap_or_default();
+    let variables: Vec<_> = facts.variables.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let details = [
+        ("browser", facts.name.clone()),
+        ("browser-version", facts.version.clone()),
+        ("engine", facts.engine.to_string()),
+        ("executable", facts.executable.display().to_string()),
+        ("webdriver", driver.clone()),
+        ("flags", facts.flags.join(" ")),
+        ("preferences", preferences),
+        ("variables", variables.join(" ")),
+        ("software-adapter-asked", facts.software.to_string()),
+    ];
+    let details = details.into_iter().filter(|(_, value)| !value.is_empty() && value != "{}");
+    let details: BTreeMap<_, _> =
+        details.map(|(name, value)| (name.to_owned(), value)).collect();
+    Browsing { label: format!("{} {} ({driver})", facts.name, facts.version), details }
+}
+
+/// A window with the folder that goes with it; the window ends first.
+struct Opener {
+    window: Window,
+    folder: Option<TempDir>,
+}
+
+impl Opens for Opener {
+    fn open(&mut self, url: &str) -> Result<(), String> {
+        self.window.open(url).map(drop).map_err(|e| e.to_string())
+    }
+}
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        // A browser that stays gives back what the page held; one that goes needs no telling.
+        if self.folder.is_none() {
+            let _ = self.window.close();
+        }
+    }
+}
