@@ -4,12 +4,17 @@ use crate::error::Error;
 use crate::families::{Argument, Family, Given, Values, complete};
 use proofmark_kernels::{BATCH, Binding, Kind, Tensor, TensorType};
 
-/// The arguments of a model for one binding.
+/// The arguments of a model for one binding, the same on every machine.
+pub(crate) fn deterministic(family: &Family, binding: &Binding) -> Result<Given, Error> {
+    drawn(family, binding, 0)
+}
+
+/// The arguments of a model for one binding, by a seed.
 ///
 /// Row `r` of the batch is seen up to a length that falls with `r`, from the whole sequence to about a half; the
 /// positions behind are hidden and hold id 0, as padded text does. Optional ids change half-way, as a pair of
 /// sentences does. Real numbers are evenly spread over -1 to 1.
-pub(crate) fn deterministic(family: &Family, binding: &Binding) -> Result<Given, Error> {
+pub(crate) fn drawn(family: &Family, binding: &Binding, seed: u64) -> Result<Given, Error> {
     let batch = binding.get(&BATCH)?;
     let architecture = family.architecture();
     let arguments = architecture.arguments();
@@ -19,7 +24,7 @@ pub(crate) fn deterministic(family: &Family, binding: &Binding) -> Result<Given,
         let counted = matches!(argument.values, Values::Positions { .. });
         match argument.tensor_type(binding) {
             Ok(of) if !counted => {
-                given.insert(argument.name.clone().into_owned(), one(argument, &of, batch));
+                given.insert(argument.name.clone().into_owned(), one(argument, &of, batch, seed));
             }
             Err(error) if !argument.optional => return Err(error),
             _ => {}
@@ -29,9 +34,10 @@ pub(crate) fn deterministic(family: &Family, binding: &Binding) -> Result<Given,
     complete(&arguments, binding, given)
 }
 
-fn one(argument: &Argument, of: &TensorType, batch: usize) -> Tensor {
+fn one(argument: &Argument, of: &TensorType, batch: usize, seed: u64) -> Tensor {
     let width = of.shape.last().copied().unwrap_or(1);
-    let mut state = argument.name.bytes().fold(1, |state, byte| step(state ^ u64::from(byte)));
+    let begin = argument.name.bytes().fold(1, |state, byte| step(state ^ u64::from(byte)));
+    let mut state = begin ^ seed;
     let mut next = || {
         state = step(state);
         state >> 33

@@ -4,6 +4,7 @@
 //! run and recorded is `proofmark`; how graphs are computed is `proofmark-kernels`.
 
 pub mod catalogue;
+mod challenge;
 pub mod checkpoint;
 pub mod config;
 mod env;

@@ -1,6 +1,7 @@
 //! One model on one endpoint in one precision at one shape: identified without being run, and opened to be run.
 
 use crate::catalogue::Model;
+use crate::challenge;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::files;
@@ -10,7 +11,7 @@ use crate::references;
 use crate::targets::{self, Target};
 use proofmark::clock::timed;
 use proofmark::fingerprint::digest;
-use proofmark::record::{DeviceFacts, Metrics, OpTime, OutputCheck};
+use proofmark::record::{self, DeviceFacts, Metrics, OpTime, OutputCheck};
 use proofmark::toolchain::{build_parts, crate_parts};
 use proofmark::{Case, Fingerprint, Part, Session, Subject};
 use proofmark_kernels::{
@@ -241,6 +242,7 @@ impl Subject for ModelCase {
             items_per_run: self.binding.get(&BATCH).ok().map(|batch| batch as u64),
             operations_per_run: Some(cost.operations),
             bytes_per_run: Some(cost.bytes_read + cost.bytes_written),
+            stages: device.stages().into_iter().map(|(name, time)| (name, ns(time))).collect(),
             ..Metrics::default()
         };
         Ok(Box::new(ModelSession {
@@ -251,6 +253,8 @@ impl Subject for ModelCase {
             facts: targets::facts(&*device),
             program,
             tolerance: self.target.tolerance(self.precision),
+            challenged: self.target.is_challenged(),
+            binding: self.binding.clone(),
             metrics,
         }))
     }
@@ -269,6 +273,9 @@ struct ModelSession {
     facts: DeviceFacts,
     program: Box<dyn Program>,
     tolerance: f64,
+    /// Whether its outputs could have been made up.
+    challenged: bool,
+    binding: Binding,
     metrics: Metrics,
 }
 
@@ -279,9 +286,15 @@ impl Session for ModelSession {
 
     fn verify(&mut self) -> Result<Vec<OutputCheck>, String> {
         let graph = &self.graph.0;
-        let found = self.program.run(&self.inputs);
-        let (found, first) = found.map_err(|e| format!("failed to {e}"))?;
-        self.metrics.first_run_ns = Some(ns(first));
+        let ran = self.program.run(&self.inputs);
+        self.metrics.first_run_ns = Some(ns(ran.map_err(|e| format!("failed to {e}"))?.1));
+        if self.challenged {
+            let checkpoint = self.opened.checkpoint()?;
+            let of = (graph, &self.binding);
+            let told = challenge::run(checkpoint, of, &mut *self.program, self.tolerance)?;
+            self.facts.details.insert("challenge".into(), told);
+        }
+        let found = self.program.run(&self.inputs).map_err(|e| format!("failed to {e}"))?.0;
         let references = references::outputs(
             graph,
             self.opened.checkpoint()?.weights(),
@@ -314,8 +327,21 @@ impl Session for ModelSession {
         Ok(ran.1)
     }
 
+    fn run_times(&mut self, count: u64) -> Result<Duration, String> {
+        self.program.run_times(&self.inputs, count).map_err(|e| format!("failed to {e}"))
+    }
+
     fn metrics(&self) -> Metrics {
-        self.metrics.clone()
+        let mut metrics = self.metrics.clone();
+        let stages = self.program.stages();
+        metrics.stages.extend(stages.into_iter().map(|(name, time)| (name, ns(time))));
+        metrics
+    }
+
+    fn fallbacks(&self) -> Vec<record::Fallback> {
+        let ran_elsewhere = self.program.fallbacks().into_iter();
+        let told = ran_elsewhere.map(|f| record::Fallback { op: f.op, why: f.why, to: f.to });
+        told.collect()
     }
 
     fn op_times(&mut self) -> Result<Vec<OpTime>, String> {

@@ -5,7 +5,8 @@
 use crate::vulkan;
 use proofmark::fingerprint::digest;
 use proofmark::record::DeviceFacts;
-use proofmark::{Driver, Endpoint, Finding, Isolation, Mark};
+use proofmark::{Driver, Endpoint, Finding, Isolation, Mark, Service};
+use proofmark_browser::{BrowserEndpoint, Interface, Kind};
 use proofmark_kernels::{
     AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
     Source, cpu, webgpu,
@@ -29,6 +30,9 @@ pub struct Target {
     isolation: Isolation,
     probe: fn() -> Finding,
     signals: fn() -> String,
+    service: Option<Service>,
+    /// Whether it is another program that could make its numbers up.
+    challenged: bool,
 }
 
 /// Tolerance for f16 on every endpoint, relative to the largest magnitude of an output.
@@ -50,8 +54,39 @@ const BF16_TOLERANCE: f64 = 2.5e-2;
 /// checkpoints). A weight is rounded by at most 1/254 of the largest of its row.
 const INT8_TOLERANCE: f64 = 8e-2;
 
+/// An endpoint in a browser; the index is its own in [`TARGETS`], for functions that cannot hold it.
+macro_rules! browser {
+    ($index:literal, $name:literal, $kind:ident, $interface:ident, $precisions:expr) => {{
+        const BROWSER: BrowserEndpoint = BrowserEndpoint {
+            name: $name,
+            kind: Kind::$kind,
+            interface: Interface::$interface,
+        };
+        Target {
+            endpoint: Endpoint::known($name),
+            precisions: $precisions,
+            open: || BROWSER.open(proofmark::env::service().as_deref()),
+            sources: |graph, precision| BROWSER.sources(graph, precision),
+            crates: &["half", "safetensors"],
+            f32_tolerance: 1e-3,
+            isolation: Isolation::Process,
+            probe: || TARGETS[$index].find(),
+            signals: || BROWSER.signals(),
+            service: Some(Service {
+                start: |folder| {
+                    let served = BROWSER.serve(folder).map_err(|e| format!("failed to {e}"))?;
+                    Ok((served.0, Box::new(served.1)))
+                },
+                sweep: proofmark_browser::sweep,
+                patience: Service::PATIENCE,
+            }),
+            challenged: true,
+        }
+    }};
+}
+
 /// The endpoints, in the order of reports.
-pub static TARGETS: [Target; 2] = [
+pub static TARGETS: [Target; 8] = [
     Target {
         endpoint: Endpoint::CPU,
         precisions: &[Precision::F32, Precision::Bf16, Precision::Int8],
@@ -63,6 +98,8 @@ pub static TARGETS: [Target; 2] = [
         // The processor is always there, and a listing asks this probe: it starts no thread.
         probe: || TARGETS[0].present(&cpu::CpuDevice::identify(None)),
         signals: String::new,
+        service: None,
+        challenged: false,
     },
     Target {
         endpoint: Endpoint::WEBGPU_NATIVE,
@@ -74,7 +111,15 @@ pub static TARGETS: [Target; 2] = [
         isolation: Isolation::Process,
         probe: || TARGETS[1].find(),
         signals: || format!("{}{}", vulkan::signals(), code_digest(webgpu::sources)),
+        service: None,
+        challenged: false,
     },
+    browser!(2, "webgpu-chromium", Chromium, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(3, "webgpu-edge", Edge, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(4, "webgpu-firefox", Firefox, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(5, "webgpu-webkit", WebKit, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(6, "webnn-chromium", Chromium, WebNn, &[Precision::F32]),
+    browser!(7, "webnn-edge", Edge, WebNn, &[Precision::F32]),
 ];
 
 impl Target {
@@ -88,6 +133,11 @@ impl Target {
         }
     }
 
+    /// Whether a session proves that its outputs were computed from inputs of its own.
+    pub const fn is_challenged(&self) -> bool {
+        self.challenged
+    }
+
     /// How the suite reaches it.
     pub fn driver(&self) -> Driver {
         Driver {
@@ -95,6 +145,7 @@ impl Target {
             isolation: self.isolation,
             probe: self.probe,
             signals: self.signals,
+            service: self.service.clone(),
         }
     }
 
@@ -117,6 +168,7 @@ impl Target {
             driver: Some(identity.driver.clone()),
             limits: identity.limits.clone(),
             features: identity.features.clone(),
+            details: identity.details.clone(),
         }
     }
 }
@@ -141,8 +193,7 @@ const fn mark(identity: &Identity) -> Mark {
 pub fn facts(device: &dyn Device) -> DeviceFacts {
     let identity = device.identity();
     DeviceFacts {
-        mark: mark(identity),
-        adapter: identity.adapter.clone(),
-        driver: identity.driver.clone(),
+        details: identity.details.clone(),
+        ..DeviceFacts::new(mark(identity), &identity.adapter, &identity.driver)
     }
 }

@@ -325,3 +325,7 @@ async fn speak(mut socket: WebSocket, mut commands: commands::UnboundedReceiver<
         let _ = answer.send(message);
     }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
