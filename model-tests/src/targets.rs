@@ -10,6 +10,7 @@ use proofmark_kernels::{
     AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
     Source, cpu, webgpu,
 };
+use std::collections::BTreeMap;
 
 /// One endpoint.
 #[derive(Debug)]
@@ -95,6 +96,7 @@ impl Target {
             isolation: self.isolation,
             probe: self.probe,
             signals: self.signals,
+            service: None,
         }
     }
 
@@ -117,6 +119,7 @@ impl Target {
             driver: Some(identity.driver.clone()),
             limits: identity.limits.clone(),
             features: identity.features.clone(),
+            details: BTreeMap::new(),
         }
     }
 }
@@ -140,9 +143,5 @@ const fn mark(identity: &Identity) -> Mark {
 /// The facts of an opened device for a record.
 pub fn facts(device: &dyn Device) -> DeviceFacts {
     let identity = device.identity();
-    DeviceFacts {
-        mark: mark(identity),
-        adapter: identity.adapter.clone(),
-        driver: identity.driver.clone(),
-    }
+    DeviceFacts::new(mark(identity), identity.adapter.clone(), identity.driver.clone())
 }
