@@ -11,6 +11,7 @@ use proofmark_kernels::{
     AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
     Source, cpu, webgpu,
 };
+use std::collections::BTreeMap;
 
 /// One endpoint.
 #[derive(Debug)]

@@ -46,7 +46,7 @@ impl Session for Nothing {
 }
 
 fn cases(_: &Request<'_>) -> Result<Vec<Case>, String> {
-    let facts = DeviceFacts { mark: Mark::Real, adapter: String::new(), driver: String::new() };
+    let facts = DeviceFacts::new(Mark::Real, "", "");
     let case = |n: usize| {
         let id = CaseId::new(&format!("model-{}", n % 100), Endpoint::CPU, "f32", &format!("b{n}"));
         let subject = Arc::new(Nothing(facts.clone()));
@@ -65,6 +65,7 @@ fn suite() -> Suite {
         isolation,
         probe,
         signals: String::new,
+        service: None,
     })
 }
 

@@ -28,7 +28,7 @@ fn run(suite: &Suite) -> Result<ExitCode, exit::Failure> {
         probing::probe(suite, Refresh::Missing, &mut journal)?
     };
     exit::require(probing::missing_endpoints(&findings, &settings.endpoints))?;
-    let mut cases = suite.cases(&findings, settings.batches.as_deref())?;
+    let mut cases = suite.cases(&findings, &settings.choices)?;
     cases.retain(|case| selection.holds(&case.id));
     if listing {
         cases.iter().for_each(|case| println!("{}: benchmark", case.id));

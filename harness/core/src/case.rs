@@ -4,7 +4,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
-use crate::record::{DeviceFacts, Metrics, OpTime, OutputCheck};
+use crate::record::{DeviceFacts, Fallback, Metrics, OpTime, OutputCheck};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::fmt;
@@ -139,9 +139,20 @@ pub trait Session {
     /// Runs once and says how long it took.
     fn run(&mut self) -> Result<Duration, String>;
 
+    /// Runs `count` times and says how long that took. For devices that are reached over something slow and can
+    /// go through several runs by themselves.
+    fn run_times(&mut self, count: u64) -> Result<Duration, String> {
+        (0..count).map(|_| self.run()).sum()
+    }
+
     /// Load time, compile time, cost: what is known of the session besides its samples.
     fn metrics(&self) -> Metrics {
         Metrics::default()
+    }
+
+    /// Ops that run elsewhere than on the device.
+    fn fallbacks(&self) -> Vec<Fallback> {
+        Vec::new()
     }
 
     /// Device time per op of one more run; empty where the device cannot tell.

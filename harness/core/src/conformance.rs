@@ -32,7 +32,7 @@ fn run(suite: Suite) -> Result<ExitCode, exit::Failure> {
         probing::probe(&suite, Refresh::Missing, &mut journal)?
     };
     exit::require(probing::missing_endpoints(&findings, &settings.endpoints))?;
-    let mut cases = suite.cases(&findings, settings.batches.as_deref())?;
+    let mut cases = suite.cases(&findings, &settings.choices)?;
     cases.retain(|case| selection.holds(&case.id));
     // The trials outlive this function's borrows as far as the compiler knows, so they own what they share.
     let suite: &'static Suite = Box::leak(Box::new(suite));
@@ -48,7 +48,9 @@ fn run(suite: Suite) -> Result<ExitCode, exit::Failure> {
         }
     }
     let trials = cases.into_iter().map(|case| trial(case, Arc::clone(&runner))).collect();
-    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    runner.services.end();
+    Ok(conclusion.exit_code())
 }
 
 fn trial(case: Case, runner: Arc<Runner<'static>>) -> Trial {

@@ -1,6 +1,7 @@
 //! The only reader of the environment in this crate: variables, arguments, the path of the program.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Globs over case ids, separated by commas.
 pub const FILTER: &str = "PROOFMARK_FILTER";
@@ -14,6 +15,12 @@ pub const TIMEOUT: &str = "PROOFMARK_TIMEOUT";
 pub const SAMPLES: &str = "PROOFMARK_SAMPLES";
 /// The folder that holds records, findings and references.
 pub const STATE: &str = "PROOFMARK_DIR";
+/// Whether ops that a device cannot do may run elsewhere: `yes` or `no`.
+pub const ALLOW_FALLBACK: &str = "PROOFMARK_ALLOW_FALLBACK";
+/// Set for the child process of a case: the address of its endpoint's service.
+pub(crate) const SERVICE: &str = "PROOFMARK_SERVICE";
+/// Set as well where that service was started for this case: how long that took, in nanoseconds.
+pub(crate) const SERVICE_START: &str = "PROOFMARK_SERVICE_START_NS";
 /// Set for the child process of a case: the file that describes its job.
 pub(crate) const JOB: &str = "PROOFMARK_JOB";
 
@@ -23,6 +30,17 @@ pub(crate) const CRITERION_HOME: &str = "CRITERION_HOME";
 /// A variable that is set and not empty.
 pub(crate) fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The address of the service that the runner keeps for this case; nothing where the case runs in the runner's own
+/// process, in a tool, or on an endpoint without one.
+pub fn service() -> Option<String> {
+    var(SERVICE)
+}
+
+/// How long the start of the service took, if it was started for this case and not for an earlier one.
+pub fn service_start() -> Option<Duration> {
+    var(SERVICE_START)?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The arguments of the program, without its name.

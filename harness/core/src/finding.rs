@@ -24,6 +24,9 @@ pub struct Finding {
     /// Capabilities by the adapter's own names.
     #[serde(default)]
     pub features: Vec<String>,
+    /// What else the probe found, by name: versions, flags, what the adapter says of itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
 }
 
 impl Finding {
@@ -37,6 +40,7 @@ impl Finding {
             driver: None,
             limits: BTreeMap::new(),
             features: Vec::new(),
+            details: BTreeMap::new(),
         }
     }
 

@@ -9,9 +9,12 @@ use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::env;
 use crate::process::{self, Ended, Finished, Output};
-use crate::record::{DeviceFacts, Metrics, OpTime, OutputCheck, Purpose, Samples};
+use crate::record::{DeviceFacts, Fallback, Metrics, OpTime, OutputCheck, Purpose, Samples};
+use crate::service::Lease;
+use crate::settings::Choices;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,8 +34,16 @@ pub(crate) enum Job {
         case: CaseId,
         /// How far to go with it.
         effort: Effort,
-        /// Batch sizes that made the case.
-        batches: Option<Vec<usize>>,
+        /// What made the case.
+        choices: Choices,
+    },
+    /// Start the service of an endpoint and keep it until the parent lets go; the answer is its address, or why it
+    /// did not start.
+    Serve {
+        /// Which.
+        endpoint: Endpoint,
+        /// For its files.
+        folder: PathBuf,
     },
 }
 
@@ -62,6 +73,7 @@ pub(crate) struct Report {
     pub(crate) samples: Samples,
     pub(crate) metrics: Metrics,
     pub(crate) op_times: Vec<OpTime>,
+    pub(crate) fallbacks: Vec<Fallback>,
     /// Why it failed.
     pub(crate) failure: Option<String>,
     /// The run came to its end, in success or in failure.
@@ -75,6 +87,7 @@ impl Report {
             self.device = Some(session.device().clone());
         }
         self.metrics = session.metrics();
+        self.fallbacks = session.fallbacks();
     }
 }
 
@@ -86,11 +99,66 @@ impl Finished {
             Ended::Killed(signal) => format!("was ended by signal {signal}"),
             Ended::Exited(code) => format!("ended with exit code {code} and without an answer"),
         };
-        if self.stderr_tail.is_empty() {
-            how
-        } else {
-            format!("{how}; it said:\n{}", self.stderr_tail)
+        how + &self.words()
+    }
+
+    /// How a child ended that had given its answer, as a fragment that follows "the service".
+    pub(crate) fn describe_end(&self) -> String {
+        let how = match self.ended {
+            Ended::TimedOut => "was killed".to_owned(),
+            Ended::Killed(signal) => format!("was ended by signal {signal}"),
+            Ended::Exited(code) => format!("ended with exit code {code}"),
+        };
+        how + &self.words()
+    }
+
+    /// What it said last, as the end of a sentence.
+    pub(crate) fn words(&self) -> String {
+        match self.stderr_tail.as_str() {
+            "" => String::new(),
+            tail => format!("; it said:\n{tail}"),
         }
+    }
+}
+
+/// The files of one job: what is asked, and where the answer comes. They go when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    envelope: PathBuf,
+    answer: PathBuf,
+}
+
+impl Errand {
+    /// Writes what is asked.
+    pub(crate) fn new(state: &Path, job: &Job) -> Result<Self, String> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Process ids come back, and a killed parent leaves its files: no name is ever used twice.
+        let name = format!("{}-{}", clock::unique_id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = state.join("jobs");
+        let envelope = folder.join(format!("{name}.job.json"));
+        let answer = folder.join(format!("{name}.answer.json"));
+        let text = serde_json::to_string(&Envelope { job: job.clone(), answer: answer.clone() })
+            .map_err(|e| e.to_string())?;
+        write_atomically(&envelope, &text)?;
+        Ok(Self { envelope, answer })
+    }
+
+    /// The variables that tell a child of it.
+    pub(crate) fn envs(&self) -> Vec<(&'static str, OsString)> {
+        vec![(env::JOB, self.envelope.clone().into_os_string())]
+    }
+
+    /// The answer, if one has come that can be read.
+    pub(crate) fn answer<T: DeserializeOwned>(&self) -> Option<T> {
+        let text = std::fs::read_to_string(&self.answer).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.envelope);
+        let _ = std::fs::remove_file(&self.answer);
     }
 }
 
@@ -101,27 +169,20 @@ pub(crate) fn in_child<T: DeserializeOwned>(
     args: &[String],
     output: Output,
     timeout: Duration,
+    lease: Option<&Lease>,
 ) -> Result<(Option<T>, Finished), String> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    // Process ids come back, and a killed parent leaves its files: no name is ever used twice.
-    let name = format!("{}-{}", clock::unique_id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let folder = state.join("jobs");
-    let envelope = folder.join(format!("{name}.job.json"));
-    let answer = folder.join(format!("{name}.answer.json"));
-    let text = serde_json::to_string(&Envelope { job: job.clone(), answer: answer.clone() })
-        .map_err(|e| e.to_string())?;
-    write_atomically(&envelope, &text)?;
+    let errand = Errand::new(state, job)?;
     let exe = env::current_exe()?;
-    // Criterion asks cargo for its folder unless it is told one, and nobody reads what it writes here.
-    let criterion = state.join("criterion");
-    let quiet = [(env::JOB, envelope.as_path()), (env::CRITERION_HOME, criterion.as_path())];
-    let envs = if matches!(output, Output::Drop) { &quiet[..] } else { &quiet[..1] };
-    let finished = process::run(&exe, args, envs, output, timeout)
-        .map_err(|e| format!("failed to start {}: {e}", exe.display()));
-    let report = std::fs::read_to_string(&answer).ok();
-    let _ = std::fs::remove_file(&envelope);
-    let _ = std::fs::remove_file(&answer);
-    Ok((report.and_then(|text| serde_json::from_str(&text).ok()), finished?))
+    let mut envs = errand.envs();
+    if matches!(output, Output::Drop) {
+        // Criterion asks cargo for its folder unless it is told one, and nobody reads what it writes here.
+        envs.push((env::CRITERION_HOME, state.join("criterion").into_os_string()));
+    }
+    envs.extend(lease.into_iter().flat_map(Lease::envs));
+    let finished = process::start(&exe, args, &envs, output)
+        .and_then(|child| child.finish(timeout))
+        .map_err(|e| format!("failed to start {}: {e}", exe.display()))?;
+    Ok((errand.answer(), finished))
 }
 
 /// The job of this process, if it is such a child.

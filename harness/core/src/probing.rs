@@ -128,6 +128,7 @@ fn probe_in_child(suite: &Suite, driver: &Driver) -> (Finding, bool) {
         &[],
         Output::Drop,
         TIMEOUT,
+        None,
     );
     match answer {
         Err(message) => (absent(message), false),

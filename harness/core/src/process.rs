@@ -1,11 +1,14 @@
 //! The only place in this crate that starts and ends processes: the child of a case, with its own children.
 
 use crate::clock;
+use crate::env;
 use rustix::process::{Pid, Signal};
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 /// How much of a child's error output is kept: its end, in bytes.
@@ -40,38 +43,63 @@ pub(crate) enum Output {
     Drop,
 }
 
-/// Runs `exe` in a process group of its own. At the timeout, and also when it ends by itself, the whole group
-/// is killed. The child holds a pipe from us on its standard input: see [`end_with_parent`].
-pub(crate) fn run(
+/// A child under way, in a process group of its own. It holds a pipe from us on its standard input, which tells it
+/// when we are gone: see [`when_parent_ends`].
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    tail: Receiver<String>,
+}
+
+/// Starts `exe`. It knows of no service but that of `envs`.
+pub(crate) fn start(
     exe: &Path,
     args: &[String],
-    envs: &[(&str, &Path)],
+    envs: &[(&str, OsString)],
     output: Output,
-    timeout: Duration,
-) -> io::Result<Finished> {
+) -> io::Result<Running> {
     let mut command = Command::new(exe);
-    command.args(args).envs(envs.iter().copied()).stdin(Stdio::piped()).stderr(Stdio::piped());
+    command.env_remove(env::SERVICE).env_remove(env::SERVICE_START);
+    command.args(args).envs(envs.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::piped()).stderr(Stdio::piped());
     command.stdout(match output {
         Output::Inherit => Stdio::inherit(),
         Output::Drop => Stdio::null(),
     });
     let mut child = command.process_group(0).spawn()?;
-    let (send, tail) = std::sync::mpsc::channel();
+    let (send, tail) = mpsc::channel();
     if let Some(pipe) = child.stderr.take() {
         std::thread::spawn(move || send.send(read_tail(pipe)));
     }
-    let status = wait(&mut child, timeout)?;
-    kill_group(&child);
-    let status = match status {
-        Some(status) => ended(status),
-        None => {
-            child.wait()?;
-            Ended::TimedOut
-        }
-    };
-    // What left the group by a session of its own may hold the pipe for as long as it likes.
-    let stderr_tail = tail.recv_timeout(TAIL_PATIENCE).unwrap_or_default();
-    Ok(Finished { ended: status, stderr_tail })
+    Ok(Running { child, tail })
+}
+
+impl Running {
+    /// Whether it has ended by itself. One that cannot be asked is not there.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().map_or(true, |status| status.is_some())
+    }
+
+    /// Closes its standard input, as if we were gone.
+    pub(crate) fn release(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// Waits for its end. At the timeout, and also when it ends by itself, the whole group is killed.
+    pub(crate) fn finish(mut self, timeout: Duration) -> io::Result<Finished> {
+        let status = wait_until(timeout, || self.child.try_wait().transpose()).transpose();
+        kill_group(&self.child);
+        let ended = match status? {
+            Some(status) => ended(status),
+            None => {
+                self.child.wait()?;
+                Ended::TimedOut
+            }
+        };
+        // What left the group by a session of its own may hold the pipe for as long as it likes.
+        let stderr_tail = self.tail.recv_timeout(TAIL_PATIENCE).unwrap_or_default();
+        Ok(Finished { ended, stderr_tail })
+    }
 }
 
 fn ended(status: ExitStatus) -> Ended {
@@ -81,16 +109,16 @@ fn ended(status: ExitStatus) -> Ended {
     }
 }
 
-/// The status, or nothing at the timeout. Polls, at first often: most children are short.
-fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+/// What `look` finds, or nothing at the timeout. Polls, at first often: most children are short.
+pub(crate) fn wait_until<T>(timeout: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = clock::start();
     let mut pause = Duration::from_micros(200);
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        if let Some(found) = look() {
+            return Some(found);
         }
         if start.elapsed() >= timeout {
-            return Ok(None);
+            return None;
         }
         std::thread::sleep(pause.min(timeout));
         pause = (pause * 2).min(Duration::from_millis(10));
@@ -115,22 +143,23 @@ fn read_tail(mut pipe: impl Read) -> String {
     String::from_utf8_lossy(&tail).trim().to_owned()
 }
 
-/// Ends this process and its group when the parent is gone, however it went: the parent's end of our standard
-/// input closes. Call it once, first, in a child that [`run`] started.
-pub(crate) fn end_with_parent() {
+/// Does something when the parent is gone, however it went, or lets go: its end of our standard input closes. Call it
+/// once, first, in a child whose standard input is such a pipe.
+pub(crate) fn when_parent_ends(work: impl FnOnce() + Send + 'static) {
     std::thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        let _ = rustix::process::kill_current_process_group(Signal::KILL);
+        work();
     });
 }
 
-/// Ends this process, and with it its children's pipes, when the parent is gone. For a process that is not
-/// the leader of its own group.
-pub(crate) fn exit_with_parent() {
-    std::thread::spawn(|| {
-        let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        std::process::exit(130);
-    });
+/// Ends this process and its group at once. For a process that [`start`] made the leader of its own group.
+pub(crate) fn end_group() {
+    let _ = rustix::process::kill_current_process_group(Signal::KILL);
+}
+
+/// Ends this process, and with it its children's pipes. For a process that is not the leader of its own group.
+pub(crate) fn exit_as_interrupted() {
+    std::process::exit(130);
 }
 
 /// What a short command prints; nothing if it fails.

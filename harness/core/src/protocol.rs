@@ -13,6 +13,7 @@ use crate::probing::{self, Refresh};
 use crate::process;
 use crate::record::{Purpose, Record};
 use crate::run::{self, Runner};
+use crate::service;
 use crate::settings::Settings;
 use crate::suite::Suite;
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,9 @@ pub(crate) fn intercept(suite: &Suite) -> Option<ExitCode> {
 }
 
 fn child(suite: &Suite, envelope: &Envelope) -> ExitCode {
-    process::end_with_parent();
+    if !matches!(envelope.job, Job::Serve { .. }) {
+        process::when_parent_ends(process::end_group);
+    }
     match do_job(suite, envelope) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -97,9 +100,14 @@ fn do_job(suite: &Suite, envelope: &Envelope) -> Result<(), String> {
             let text = serde_json::to_string(&finding).map_err(|e| e.to_string())?;
             job::write_atomically(&envelope.answer, &text)
         }
-        Job::Run { case, effort, batches } => {
+        Job::Serve { endpoint, folder } => {
+            let service = suite.service(endpoint);
+            let service = service.ok_or_else(|| format!("{endpoint} has no service"))?;
+            service::serve(service, folder, &envelope.answer)
+        }
+        Job::Run { case, effort, choices } => {
             let findings = probing::known(suite);
-            let cases = suite.cases(&findings, batches.as_deref())?;
+            let cases = suite.cases(&findings, choices)?;
             let case = cases.into_iter().find(|candidate| candidate.id == *case);
             let case = case.ok_or("the suite no longer makes this case")?;
             run::perform(&case, *effort, &run::report_to(&envelope.answer));
@@ -135,7 +143,7 @@ fn list(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> {
     let selection = settings.selection()?;
     let findings = probing::known(suite);
     exit::require(probing::missing_endpoints(&findings, &settings.endpoints))?;
-    let cases = suite.cases(&findings, settings.batches.as_deref())?;
+    let cases = suite.cases(&findings, &settings.choices)?;
     let selected = cases.into_iter().filter(|case| selection.holds(&case.id));
     let cases = selected.map(listed).collect();
     print(&Listing { suite: suite.name.into(), cases })
@@ -156,11 +164,11 @@ fn probe(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> {
 
 /// `run [flags] -- ID…`: measures these cases in this order, an event per line.
 fn run_cases(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> {
-    process::exit_with_parent();
+    process::when_parent_ends(process::exit_as_interrupted);
     let split = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
     let (settings, _) = Settings::take(args[..split].to_vec())?;
     let findings = probing::known(suite);
-    let cases = suite.cases(&findings, settings.batches.as_deref())?;
+    let cases = suite.cases(&findings, &settings.choices)?;
     let by_id: BTreeMap<String, Case> =
         cases.into_iter().map(|case| (case.id.to_string(), case)).collect();
     let runner = Runner::new(suite, &settings, Purpose::Measure, probing::journal(suite));

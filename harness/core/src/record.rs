@@ -8,9 +8,11 @@ use crate::fingerprint::Fingerprint;
 use crate::mark::Mark;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// The version of the format below. A reader refuses a newer one.
-pub const FORMAT: u32 = 1;
+/// The version of the format below. A reader refuses a newer one and reads all older ones.
+/// Since 2 a record may have fallbacks, without which its numbers would say something else.
+pub const FORMAT: u32 = 2;
 
 /// One line of a record file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +73,29 @@ pub struct DeviceFacts {
     pub adapter: String,
     /// The driver and its version.
     pub driver: String,
+    /// What else is known of where it ran, by name: browser, engine, versions, flags, what the adapter says,
+    /// resolution of the clock, digests of page and shaders, evidence for the mark.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
+}
+
+impl DeviceFacts {
+    /// A device of which no more is known.
+    pub fn new(mark: Mark, adapter: impl Into<String>, driver: impl Into<String>) -> Self {
+        let (adapter, driver) = (adapter.into(), driver.into());
+        Self { mark, adapter, driver, details: BTreeMap::new() }
+    }
+}
+
+/// An op that did not run on the opened device but elsewhere. Its record is never ranked beside one without.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// The op, and the weight that it uses where it uses one.
+    pub op: String,
+    /// Why the device could not do it.
+    pub why: String,
+    /// Where it ran: an endpoint, or the part of the program that did it.
+    pub to: String,
 }
 
 /// The raw samples of the measured phase: `latency_ns[i]` is the mean over `iterations[i]` runs.
@@ -92,7 +117,8 @@ pub struct Metrics {
     pub compile_ns: Option<u64>,
     /// The first run after that.
     pub first_run_ns: Option<u64>,
-    /// The largest resident set of the process, in bytes.
+    /// The most memory that was resident, in bytes: of the process that ran the case, or what the session tells
+    /// where the work is done in other processes.
     pub peak_memory_bytes: Option<u64>,
     /// Examples that one run processes: the batch.
     pub items_per_run: Option<u64>,
@@ -100,6 +126,11 @@ pub struct Metrics {
     pub operations_per_run: Option<u64>,
     /// Bytes that one run must at least move.
     pub bytes_per_run: Option<u64>,
+    /// Nanoseconds by stage of what happens before the measured phase, where the endpoint has stages of its own:
+    /// start of a browser, its page, weights, compilation. They may overlap with the times above, which they
+    /// explain, and are not added to them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stages: BTreeMap<String, u64>,
 }
 
 /// Device time of one op in one run.
@@ -185,6 +216,9 @@ pub struct Record {
     pub metrics: Metrics,
     /// Device time per op, where the device can tell.
     pub op_times: Vec<OpTime>,
+    /// Ops that ran elsewhere than on the device, which is only possible where the user allowed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     /// The outputs against their references.
     pub outputs: Vec<OutputCheck>,
     /// Where it ran.
@@ -199,6 +233,7 @@ impl Record {
         let numbers = !self.samples.latency_ns.is_empty()
             || !self.outputs.is_empty()
             || !self.op_times.is_empty()
+            || !self.fallbacks.is_empty()
             || self.metrics != Metrics::default();
         if self.format > FORMAT {
             return Some(format!(

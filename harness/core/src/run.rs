@@ -2,6 +2,7 @@
 
 use crate::case::{Case, Isolation, Session};
 use crate::clock;
+use crate::env;
 use crate::environment::{environment, peak_memory_bytes};
 use crate::fingerprint::{Fingerprint, Part};
 use crate::job::{self, Effort, Job, Report};
@@ -9,6 +10,7 @@ use crate::journal::Journal;
 use crate::process::{Ended, Output};
 use crate::record::{Environment, FORMAT, Line, Outcome, Purpose, Record};
 use crate::sampling;
+use crate::service::{Lease, Services};
 use crate::settings::Settings;
 use crate::suite::Suite;
 use std::any::Any;
@@ -27,6 +29,7 @@ pub(crate) struct Runner<'a> {
     /// Where the child's standard output goes.
     pub(crate) output: Output,
     pub(crate) journal: Mutex<Journal>,
+    pub(crate) services: Services,
     environment: OnceLock<Environment>,
 }
 
@@ -44,6 +47,7 @@ impl<'a> Runner<'a> {
             criterion_args: Vec::new(),
             output: Output::Drop,
             journal: Mutex::new(journal),
+            services: Services::new(suite),
             environment: OnceLock::new(),
         }
     }
@@ -65,7 +69,7 @@ impl<'a> Runner<'a> {
             {
                 Ok(self.run_here(case))
             }
-            Isolation::InProcess | Isolation::Process => self.run_in_child(case),
+            Isolation::InProcess | Isolation::Process => self.run_with_service(case),
         }
     }
 
@@ -85,7 +89,7 @@ impl<'a> Runner<'a> {
         Job::Run {
             case: case.id.clone(),
             effort: self.effort(),
-            batches: self.settings.batches.clone(),
+            choices: self.settings.choices.clone(),
         }
     }
 
@@ -97,7 +101,34 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn run_in_child(&self, case: &Case) -> Result<(Report, Outcome), String> {
+    /// Runs a case in a child process, and beside it the service of its endpoint if that has one. A service is not
+    /// trusted after a case that did not pass.
+    fn run_with_service(&self, case: &Case) -> Result<(Report, Outcome), String> {
+        let Some(mut service) = self.services.claim(case) else {
+            return self.run_in_child(case, None);
+        };
+        let lease = match service.lease() {
+            Ok(lease) => lease,
+            Err(message) => {
+                let report = Report { failure: Some(message), ..Report::default() };
+                return Ok((report, Outcome::Failed));
+            }
+        };
+        let (mut report, outcome) = self.run_in_child(case, Some(&lease))?;
+        if outcome != Outcome::Passed
+            && let Some(how) = service.end()
+        {
+            let failure = report.failure.unwrap_or_default();
+            report.failure = Some(format!("{failure}\n{how}"));
+        }
+        Ok((report, outcome))
+    }
+
+    fn run_in_child(
+        &self,
+        case: &Case,
+        lease: Option<&Lease>,
+    ) -> Result<(Report, Outcome), String> {
         let timeout = self.settings.timeout;
         let (report, finished) = job::in_child::<Report>(
             &self.suite.state(),
@@ -105,6 +136,7 @@ impl<'a> Runner<'a> {
             &self.criterion_args,
             self.output,
             timeout,
+            lease,
         )?;
         if let (None, Ended::Exited(_), false) =
             (&report, &finished.ended, self.criterion_args.is_empty())
@@ -152,6 +184,7 @@ impl<'a> Runner<'a> {
             samples: report.samples,
             metrics: report.metrics,
             op_times: report.op_times,
+            fallbacks: report.fallbacks,
             outputs: report.outputs,
             environment: self.environment().clone(),
             fingerprint,
@@ -202,8 +235,10 @@ pub(crate) fn perform(case: &Case, effort: Effort, progress: &dyn Fn(&Report)) -
     if let Err(message) = stages(case, effort, &mut report, progress) {
         report.failure = Some(message);
     }
-    if case.isolation == Isolation::Process && report.device.is_some() {
-        report.metrics.peak_memory_bytes = peak_memory_bytes();
+    // With a service the work is done elsewhere, and this process's memory says nothing of it.
+    if case.isolation == Isolation::Process && report.device.is_some() && env::service().is_none() {
+        report.metrics.peak_memory_bytes =
+            report.metrics.peak_memory_bytes.or_else(peak_memory_bytes);
     }
     report.finished = true;
     progress(&report);
@@ -230,6 +265,8 @@ fn stages(
     report.samples = sampling::sample(&case.id, session, effort.samples, effort.quiet)?;
     progress(report);
     report.op_times = session.op_times()?;
+    // Memory and stages may have come to be known meanwhile.
+    report.describe(session);
     Ok(())
 }
 

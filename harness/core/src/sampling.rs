@@ -45,7 +45,7 @@ pub(crate) fn sample(
             if failure.borrow().is_some() {
                 return Duration::from_nanos(iterations);
             }
-            match runs(&mut **session.borrow_mut(), iterations) {
+            match session.borrow_mut().run_times(iterations) {
                 Ok(elapsed) => {
                     calls.borrow_mut().push((iterations, elapsed));
                     elapsed
@@ -64,10 +64,6 @@ pub(crate) fn sample(
     let calls = calls.into_inner();
     // Warm-up calls come first; `--test` and a filter of criterion's own leave fewer calls than samples.
     Ok(measured_phase(&calls, count))
-}
-
-fn runs(session: &mut dyn Session, iterations: u64) -> Result<Duration, String> {
-    (0..iterations).map(|_| session.run()).sum()
 }
 
 /// The last `count` calls; none if there were not so many.

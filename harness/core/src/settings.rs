@@ -5,7 +5,17 @@ use crate::endpoint::Endpoint;
 use crate::env;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::{Span, SpanRelativeTo};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// What a suite makes its cases from, besides what was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choices {
+    /// Batch sizes in place of the suite's own.
+    pub batches: Option<Vec<usize>>,
+    /// Ops that a device cannot do may run elsewhere; each is told in the record.
+    pub allow_fallback: bool,
+}
 
 /// The choices of one run. Flags come before variables.
 #[derive(Clone, Debug)]
@@ -14,8 +24,8 @@ pub struct Settings {
     pub filters: Vec<String>,
     /// Endpoints that the user insists on; an absent one is an error.
     pub endpoints: Vec<Endpoint>,
-    /// Batch sizes in place of the suite's own.
-    pub batches: Option<Vec<usize>>,
+    /// What the cases are made from.
+    pub choices: Choices,
     /// The time after which a case is killed.
     pub timeout: Duration,
     /// Samples per measured case.
@@ -27,20 +37,24 @@ impl Default for Settings {
         Self {
             filters: Vec::new(),
             endpoints: Vec::new(),
-            batches: None,
+            choices: Choices::default(),
             timeout: Duration::from_secs(120),
             samples: 20,
         }
     }
 }
 
-const FLAGS: [(&str, &str); 5] = [
+const FLAGS: [(&str, &str); 6] = [
+    (ALLOW_FALLBACK, env::ALLOW_FALLBACK),
     ("--filter", env::FILTER),
     ("--endpoint", env::ENDPOINT),
     ("--batch", env::BATCH),
     ("--timeout", env::TIMEOUT),
     ("--samples", env::SAMPLES),
 ];
+
+/// The one flag that needs no value.
+const ALLOW_FALLBACK: &str = "--allow-fallback";
 
 impl Settings {
     /// Takes our flags out of `args` and leaves the rest for the runner; then reads the variables of flags
@@ -59,7 +73,8 @@ impl Settings {
                 rest.push(arg);
                 continue;
             };
-            let value = value.or_else(|| args.next());
+            let yes = (flag == ALLOW_FALLBACK).then(|| "yes".to_owned());
+            let value = value.or(yes).or_else(|| args.next());
             let value = value.ok_or_else(|| format!("{flag} needs a value"))?;
             settings.set(flag, &value)?;
             given.push(variable);
@@ -84,8 +99,9 @@ impl Settings {
             }
             "--batch" => {
                 let sizes = list().map(at_least_one).collect::<Result<_, _>>();
-                self.batches = Some(sizes.map_err(context)?);
+                self.choices.batches = Some(sizes.map_err(context)?);
             }
+            ALLOW_FALLBACK => self.choices.allow_fallback = yes_or_no(value).map_err(context)?,
             "--timeout" => self.timeout = parse_duration(value).map_err(context)?,
             _ => self.samples = parse_samples(value).map_err(context)?,
         }
@@ -136,6 +152,14 @@ impl Selection {
     }
 }
 
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" | "true" | "1" => Ok(true),
+        "no" | "false" | "0" => Ok(false),
+        _ => Err(format!("`{text}` is neither yes nor no")),
+    }
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err(format!("`{text}` is not a whole number of at least 1")),
@@ -175,8 +199,19 @@ mod tests {
         let args = ["--list", "--filter", "bert*", "--batch=1,4", "name", "--timeout", "2m"];
         let (settings, rest) = take(&args).unwrap();
         assert_eq!(rest, ["--list", "name"]);
-        assert_eq!(settings.batches, Some(vec![1, 4]));
+        assert_eq!(settings.choices.batches, Some(vec![1, 4]));
         assert_eq!(settings.timeout, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn fallbacks_are_allowed_by_a_word_of_its_own() {
+        let allows = |args: &[&str]| {
+            let (settings, rest) = take(args).unwrap();
+            (settings.choices.allow_fallback, rest.len())
+        };
+        assert_eq!(allows(&["name"]), (false, 1));
+        assert_eq!(allows(&["--allow-fallback", "name"]), (true, 1));
+        assert_eq!(allows(&["--allow-fallback=no"]), (false, 0));
     }
 
     #[test]
@@ -207,6 +242,7 @@ mod tests {
         check_refused(&["--endpoint", "GPU 1"], "lowercase");
         check_refused(&["--filter", "a["], "the filter `a[`");
         check_refused(&["--filter"], "needs a value");
+        check_refused(&["--allow-fallback=perhaps"], "neither yes nor no");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::endpoint::Endpoint;
 use crate::env;
 use crate::expectation::Expectation;
 use crate::finding::{Finding, Findings};
+use crate::service::Service;
+use crate::settings::Choices;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +24,8 @@ pub struct Driver {
     /// A cheap text that changes whenever the finding may change (driver files, variables).
     /// It opens no device: a listing reads it to know whether the cached finding still holds.
     pub signals: fn() -> String,
+    /// What its cases share while they run one after the other, such as a browser.
+    pub service: Option<Service>,
 }
 
 /// What the function that makes the cases may look at.
@@ -30,6 +34,9 @@ pub struct Request<'a> {
     findings: &'a Findings,
     /// Batch sizes that the user asks for, in place of the suite's own.
     pub batches: Option<&'a [usize]>,
+    /// Whether the user lets ops that a device cannot do run elsewhere. What a case does with it belongs into its
+    /// fingerprint.
+    pub allow_fallback: bool,
     /// The folder for records, references and other state of the workspace.
     pub state: &'a Path,
 }
@@ -124,19 +131,23 @@ impl Suite {
         self
     }
 
+    /// The service of an endpoint, if it has one.
+    pub(crate) fn service(&self, endpoint: &Endpoint) -> Option<Service> {
+        self.drivers.iter().find(|driver| driver.endpoint == *endpoint)?.service
+    }
+
     /// The state folder of the workspace that the suite is in.
     pub(crate) fn state(&self) -> PathBuf {
         env::state_dir(self.manifest_dir)
     }
 
     /// All cases in the order in which the suite makes them. Two with one id are an error.
-    pub fn cases(
-        &self,
-        findings: &Findings,
-        batches: Option<&[usize]>,
-    ) -> Result<Vec<Case>, String> {
+    pub fn cases(&self, findings: &Findings, choices: &Choices) -> Result<Vec<Case>, String> {
         let state = self.state();
-        let cases = (self.make_cases)(&Request { findings, batches, state: &state })?;
+        let batches = choices.batches.as_deref();
+        let allow_fallback = choices.allow_fallback;
+        let request = Request { findings, batches, allow_fallback, state: &state };
+        let cases = (self.make_cases)(&request)?;
         let mut seen = HashSet::with_capacity(cases.len());
         for case in &cases {
             if !seen.insert(&case.id) {

@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// Batch sizes in place of the suites' own, such as 1,8
     #[arg(long, value_name = "N", value_delimiter = ',')]
     batch: Vec<NonZeroUsize>,
+    /// Let ops that a device cannot do run elsewhere; each is told in the record
+    #[arg(long)]
+    allow_fallback: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -136,7 +139,7 @@ impl Args {
 
     /// The cases that the user asks for.
     fn list(&self, suites: &[Suite]) -> Result<Cases> {
-        let mut flags = self.batch_flags();
+        let mut flags = self.case_flags();
         for filter in &self.filter {
             flags.extend(["--filter".to_owned(), filter.clone()]);
         }
@@ -156,17 +159,22 @@ impl Args {
         Ok(cases)
     }
 
-    fn batch_flags(&self) -> Vec<String> {
-        if self.batch.is_empty() {
-            return Vec::new();
+    /// The flags that decide which cases there are and what they are.
+    fn case_flags(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if !self.batch.is_empty() {
+            let sizes: Vec<_> = self.batch.iter().map(ToString::to_string).collect();
+            flags.extend(["--batch".to_owned(), sizes.join(",")]);
         }
-        let sizes: Vec<_> = self.batch.iter().map(ToString::to_string).collect();
-        vec!["--batch".into(), sizes.join(",")]
+        if self.allow_fallback {
+            flags.push("--allow-fallback".to_owned());
+        }
+        flags
     }
 
     /// The flags with which a suite runs cases.
     fn run_flags(&self) -> Vec<String> {
-        let mut flags = self.batch_flags();
+        let mut flags = self.case_flags();
         if let Some(samples) = self.samples {
             flags.extend(["--samples".into(), samples.to_string()]);
         }

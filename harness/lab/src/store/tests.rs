@@ -47,8 +47,7 @@ impl World {
     /// A record that passed, one second after the one before.
     fn record(&mut self, case: &str, latency_ns: &[f64]) -> Record {
         self.second += 1;
-        let device =
-            DeviceFacts { mark: Mark::Real, adapter: "a, \"b\"".into(), driver: "[1]".into() };
+        let device = DeviceFacts::new(Mark::Real, "a, \"b\"", "[1]");
         Record {
             format: FORMAT,
             id: self.journal.next_id(),
@@ -67,6 +66,7 @@ impl World {
             },
             metrics: Metrics { items_per_run: Some(4), load_ns: Some(7), ..Metrics::default() },
             op_times: vec![OpTime { name: "dot".into(), time_ns: 9 }],
+            fallbacks: Vec::new(),
             outputs: vec![OutputCheck {
                 name: "y".into(),
                 shape: vec![2, 3],

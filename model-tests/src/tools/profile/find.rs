@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::execution::target;
 use crate::targets::TARGETS;
 use proofmark::finding::Findings;
+use proofmark::settings::Choices;
 use proofmark::{Absence, Case, CaseId, Endpoint};
 
 /// Near matches that an error names.
@@ -17,7 +18,8 @@ pub(super) fn case(id: &str) -> Result<Case, Error> {
     let known = TARGETS.iter().find(|target| Some(&target.endpoint) == endpoint);
     // Only this endpoint is probed: which shapes it has depends on what it is.
     let finding = known.map(|target| (target.driver().probe)());
-    let cases = crate::suite().cases(&Findings::new(finding.into_iter().collect()), None);
+    let cases =
+        crate::suite().cases(&Findings::new(finding.into_iter().collect()), &Choices::default());
     let cases = cases.map_err(Error::Case)?;
     if let Some(case) = cases.iter().find(|case| case.id.to_string() == id) {
         return present(case.clone());

@@ -49,11 +49,7 @@ fn given() -> Profile {
         roof(Limit::Arithmetic, 1e9),
         roof(Limit::Arithmetic, 4e8),
     ];
-    let device = DeviceFacts {
-        mark: Mark::Software,
-        adapter: "<script>alert('x')</script>".into(),
-        driver: "a & b".into(),
-    };
+    let device = DeviceFacts::new(Mark::Software, "<script>alert('x')</script>", "a & b");
     let id = "graph/cpu/f32/b1".parse().unwrap();
     Profile::new(&id, device, &graph, Precision::F32, &runs, roofs, [Some(1 << 20), None, None])
 }
