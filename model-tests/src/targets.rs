@@ -11,7 +11,6 @@ use proofmark_kernels::{
     AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
     Source, cpu, webgpu,
 };
-use std::collections::BTreeMap;
 
 /// One endpoint.
 #[derive(Debug)]
@@ -57,14 +56,14 @@ const INT8_TOLERANCE: f64 = 8e-2;
 
 /// An endpoint in a browser; the index is its own in [`TARGETS`], for functions that cannot hold it.
 macro_rules! browser {
-    ($index:literal, $name:literal, $kind:ident, $interface:ident, $precisions:expr) => {{
+    ($index:literal, $name:literal, $endpoint:ident, $kind:ident, $interface:ident, $precisions:expr) => {{
         const BROWSER: BrowserEndpoint = BrowserEndpoint {
             name: $name,
             kind: Kind::$kind,
             interface: Interface::$interface,
         };
         Target {
-            endpoint: Endpoint::known($name),
+            endpoint: Endpoint::$endpoint,
             precisions: $precisions,
             open: || BROWSER.open(proofmark::env::service().as_deref()),
             sources: |graph, precision| BROWSER.sources(graph, precision),
@@ -115,12 +114,12 @@ pub static TARGETS: [Target; 8] = [
         service: None,
         challenged: false,
     },
-    browser!(2, "webgpu-chromium", Chromium, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(3, "webgpu-edge", Edge, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(4, "webgpu-firefox", Firefox, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(5, "webgpu-webkit", WebKit, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(6, "webnn-chromium", Chromium, WebNn, &[Precision::F32]),
-    browser!(7, "webnn-edge", Edge, WebNn, &[Precision::F32]),
+    browser!(2, "webgpu-chromium", WEBGPU_CHROMIUM, Chromium, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(3, "webgpu-edge", WEBGPU_EDGE, Edge, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(4, "webgpu-firefox", WEBGPU_FIREFOX, Firefox, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(5, "webgpu-webkit", WEBGPU_WEBKIT, WebKit, WebGpu, &[Precision::F32, Precision::F16]),
+    browser!(6, "webnn-chromium", WEBNN_CHROMIUM, Chromium, WebNn, &[Precision::F32]),
+    browser!(7, "webnn-edge", WEBNN_EDGE, Edge, WebNn, &[Precision::F32]),
 ];
 
 impl Target {

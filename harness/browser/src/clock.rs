@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Now, to count from.
+/// A moment to measure from.
 pub(crate) fn start() -> Instant {
     Instant::now()
 }
@@ -12,4 +12,9 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = start();
     let result = work();
     (result, start.elapsed())
+}
+
+/// Nanoseconds, as far as they fit.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

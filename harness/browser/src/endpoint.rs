@@ -1,8 +1,8 @@
 //! Endpoints in browsers: which browser, which interface, and how a device of it is opened, in a browser of one's own
 //! or in one that a service keeps.
 
-use crate::browsers::Kind;
-use crate::installed::{Installed, installed, signals};
+use crate::browsers::{Kind, signals};
+use crate::installed::{Installed, installed};
 use crate::launch::{Facts, Options};
 use crate::service::{Service, Window, serve};
 use crate::tab::{Browsing, Opens};
@@ -141,10 +141,10 @@ impl BrowserEndpoint {
 
 /// What the driver's side knows of a browser, for records.
 fn browsing(facts: &Facts) -> Browsing {
-    let driver = match &facts.driver_version {
-        Some(version) => format!("{} {version}", facts.driver),
-        None => facts.driver.clone(),
-    };
+    let mut driver = facts.driver.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if let Some(version) = &facts.driver_version {
+        driver = format!("{driver} {version}");
+    }
     let preferences = serde_json::to_string(&facts.preferences).unwrap_or_default();
     let variables: Vec<_> = facts.variables.iter().map(|(n, v)| format!("{n}={v}")).collect();
     let details = [

@@ -15,6 +15,18 @@ impl Endpoint {
     pub const CPU: Self = Self(Cow::Borrowed("cpu"));
     /// Native WebGPU, without a browser.
     pub const WEBGPU_NATIVE: Self = Self(Cow::Borrowed("webgpu-native"));
+    /// WebGPU in Chromium or Chrome.
+    pub const WEBGPU_CHROMIUM: Self = Self(Cow::Borrowed("webgpu-chromium"));
+    /// WebGPU in Edge.
+    pub const WEBGPU_EDGE: Self = Self(Cow::Borrowed("webgpu-edge"));
+    /// WebGPU in Firefox.
+    pub const WEBGPU_FIREFOX: Self = Self(Cow::Borrowed("webgpu-firefox"));
+    /// WebGPU in WebKit: Safari, or WebKitGTK.
+    pub const WEBGPU_WEBKIT: Self = Self(Cow::Borrowed("webgpu-webkit"));
+    /// WebNN in Chromium or Chrome.
+    pub const WEBNN_CHROMIUM: Self = Self(Cow::Borrowed("webnn-chromium"));
+    /// WebNN in Edge.
+    pub const WEBNN_EDGE: Self = Self(Cow::Borrowed("webnn-edge"));
 
     /// Every endpoint that Proofmark has a name for, in the order of reports.
     pub const KNOWN: [Self; 14] = [
@@ -25,12 +37,12 @@ impl Endpoint {
         Self(Cow::Borrowed("openvino")),
         Self(Cow::Borrowed("qnn")),
         Self::WEBGPU_NATIVE,
-        Self(Cow::Borrowed("webgpu-chromium")),
-        Self(Cow::Borrowed("webgpu-edge")),
-        Self(Cow::Borrowed("webgpu-firefox")),
-        Self(Cow::Borrowed("webgpu-webkit")),
-        Self(Cow::Borrowed("webnn-chromium")),
-        Self(Cow::Borrowed("webnn-edge")),
+        Self::WEBGPU_CHROMIUM,
+        Self::WEBGPU_EDGE,
+        Self::WEBGPU_FIREFOX,
+        Self::WEBGPU_WEBKIT,
+        Self::WEBNN_CHROMIUM,
+        Self::WEBNN_EDGE,
         Self(Cow::Borrowed("webnn-webkit")),
     ];
 
