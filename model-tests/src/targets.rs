@@ -54,27 +54,32 @@ const BF16_TOLERANCE: f64 = 2.5e-2;
 /// checkpoints). A weight is rounded by at most 1/254 of the largest of its row.
 const INT8_TOLERANCE: f64 = 8e-2;
 
-/// An endpoint in a browser; the index is its own in [`TARGETS`], for functions that cannot hold it.
+/// The endpoints in browsers, in the order of [`TARGETS`].
+pub static BROWSERS: [BrowserEndpoint; 6] = [
+    BrowserEndpoint::new("webgpu-chromium", Kind::Chromium, Interface::WebGpu),
+    BrowserEndpoint::new("webgpu-edge", Kind::Edge, Interface::WebGpu),
+    BrowserEndpoint::new("webgpu-firefox", Kind::Firefox, Interface::WebGpu),
+    BrowserEndpoint::new("webgpu-webkit", Kind::WebKit, Interface::WebGpu),
+    BrowserEndpoint::new("webnn-chromium", Kind::Chromium, Interface::WebNn),
+    BrowserEndpoint::new("webnn-edge", Kind::Edge, Interface::WebNn),
+];
+
+/// An endpoint in a browser, by its indices in [`TARGETS`] and in [`BROWSERS`]: functions cannot hold it.
 macro_rules! browser {
-    ($index:literal, $name:literal, $endpoint:ident, $kind:ident, $interface:ident, $precisions:expr) => {{
-        const BROWSER: BrowserEndpoint = BrowserEndpoint {
-            name: $name,
-            kind: Kind::$kind,
-            interface: Interface::$interface,
-        };
+    ($index:literal, $browser:literal, $endpoint:ident, $precisions:expr) => {{
         Target {
             endpoint: Endpoint::$endpoint,
             precisions: $precisions,
-            open: || BROWSER.open(proofmark::env::service().as_deref()),
-            sources: |graph, precision| BROWSER.sources(graph, precision),
+            open: || Ok(BROWSERS[$browser].open(proofmark::env::service().as_deref())?.boxed()),
+            sources: |graph, precision| BROWSERS[$browser].sources(graph, precision),
             crates: &["half", "safetensors"],
             f32_tolerance: 1e-3,
             isolation: Isolation::Process,
             probe: || TARGETS[$index].find(),
-            signals: || BROWSER.signals(),
+            signals: || BROWSERS[$browser].signals(),
             service: Some(Service {
                 start: |folder| {
-                    let served = BROWSER.serve(folder).map_err(|e| format!("failed to {e}"))?;
+                    let served = BROWSERS[$browser].serve(folder).map_err(|e| format!("failed to {e}"))?;
                     Ok((served.0, Box::new(served.1)))
                 },
                 sweep: proofmark_browser::sweep,
@@ -114,12 +119,12 @@ pub static TARGETS: [Target; 8] = [
         service: None,
         challenged: false,
     },
-    browser!(2, "webgpu-chromium", WEBGPU_CHROMIUM, Chromium, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(3, "webgpu-edge", WEBGPU_EDGE, Edge, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(4, "webgpu-firefox", WEBGPU_FIREFOX, Firefox, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(5, "webgpu-webkit", WEBGPU_WEBKIT, WebKit, WebGpu, &[Precision::F32, Precision::F16]),
-    browser!(6, "webnn-chromium", WEBNN_CHROMIUM, Chromium, WebNn, &[Precision::F32]),
-    browser!(7, "webnn-edge", WEBNN_EDGE, Edge, WebNn, &[Precision::F32]),
+    browser!(2, 0, WEBGPU_CHROMIUM, &[Precision::F32, Precision::F16]),
+    browser!(3, 1, WEBGPU_EDGE, &[Precision::F32, Precision::F16]),
+    browser!(4, 2, WEBGPU_FIREFOX, &[Precision::F32, Precision::F16]),
+    browser!(5, 3, WEBGPU_WEBKIT, &[Precision::F32, Precision::F16]),
+    browser!(6, 4, WEBNN_CHROMIUM, &[Precision::F32]),
+    browser!(7, 5, WEBNN_EDGE, &[Precision::F32]),
 ];
 
 impl Target {

@@ -3,7 +3,7 @@
 import { describe, serve } from './channel.js';
 import * as facts from './facts.js';
 import * as webgpu from './webgpu.js';
-import * as webnn from './webnn.js';
+import * as webnn from './webnn_commands.js';
 
 /**
  * @typedef {import('./channel.js').Message} Message
@@ -22,6 +22,7 @@ const commands = {
   },
   'webgpu.open': webgpu.open,
   'webgpu.prepare': webgpu.prepare,
+  'webgpu.compile': webgpu.compileOnly,
   'webgpu.run': webgpu.run,
   'webgpu.times': webgpu.times,
   'webgpu.ops': webgpu.ops,

@@ -53,7 +53,7 @@ export async function fetchAll(program, wanted, take) {
  * @param {number} end
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
-async function fetchRange(path, start, end) {
+export async function fetchRange(path, start, end) {
   const response = await fetch(path, {
     headers: { Range: `bytes=${start}-${end - 1}` },
     cache: 'no-store',

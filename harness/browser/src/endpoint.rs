@@ -24,6 +24,22 @@ pub enum Interface {
     WebNn,
 }
 
+/// An opened device of a browser.
+#[derive(Debug)]
+pub enum BrowserDevice {
+    /// Of WebGPU.
+    WebGpu(Box<WebGpuDevice>),
+}
+
+impl BrowserDevice {
+    /// The device for whoever needs no more than that.
+    pub fn boxed(self) -> Box<dyn Device> {
+        match self {
+            Self::WebGpu(device) => device,
+        }
+    }
+}
+
 /// An endpoint in a browser.
 #[derive(Clone, Copy, Debug)]
 pub struct BrowserEndpoint {
@@ -36,9 +52,14 @@ pub struct BrowserEndpoint {
 }
 
 impl BrowserEndpoint {
+    /// An endpoint of this name.
+    pub const fn new(name: &'static str, kind: Kind, interface: Interface) -> Self {
+        Self { name, kind, interface }
+    }
+
     /// Opens the device: in the browser of a service if there is an address, otherwise in one that is started for it
     /// and ends with it.
-    pub fn open(&self, service: Option<&str>) -> Result<Box<dyn Device>, Error> {
+    pub fn open(&self, service: Option<&str>) -> Result<BrowserDevice, Error> {
         match service {
             Some(address) => {
                 let window = Window::served(address).map_err(|e| self.failed(&e))?;
@@ -113,7 +134,7 @@ impl BrowserEndpoint {
         Err(Error::Absent { device: self.name.into(), detail: reasons.join("; ") })
     }
 
-    fn open_in(&self, opener: Opener) -> Result<Box<dyn Device>, Error> {
+    fn open_in(&self, opener: Opener) -> Result<BrowserDevice, Error> {
         let browser = browsing(opener.window.facts());
         let started = matches!(opener.window, Window::Own(_))
             .then(|| Duration::from_nanos(opener.window.facts().start_ns));
@@ -121,7 +142,7 @@ impl BrowserEndpoint {
         match self.interface {
             Interface::WebGpu => {
                 let device = WebGpuDevice::open(self.name, browser, started, opener)?;
-                Ok(Box::new(device))
+                Ok(BrowserDevice::WebGpu(Box::new(device)))
             }
             Interface::WebNn => Err(Error::Absent {
                 device: self.name.into(),

@@ -145,6 +145,16 @@ impl Installed {
         })
     }
 
+    /// What the browser and its driver say of their versions, for people. Starts both for a moment.
+    pub fn described(&self) -> Result<(String, String), Error> {
+        let Versions { driver, variables } = self.versions()?;
+        let ask = |program: &Path| {
+            let said = process::output_of(program, &["--version"], &variables, PATIENCE);
+            said.map_or_else(|_| "tells no version".to_owned(), |said| short_version(&said))
+        };
+        Ok((ask(&self.browser), format!("{} ({})", ask(&driver), driver.display())))
+    }
+
     /// What the browser says, and the variables with which it could say it.
     fn browser_version(&self) -> Result<(String, BTreeMap<String, String>), Error> {
         let ask = |variables: &BTreeMap<String, String>| {
@@ -180,6 +190,13 @@ fn major(said: &str) -> Option<&str> {
     let numbers = said.split_ascii_whitespace().filter_map(|word| word.split_once('.'));
     let mut majors = numbers.map(|(major, _)| major);
     majors.find(|major| !major.is_empty() && major.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The first line, without what some add in parentheses or behind the version.
+fn short_version(said: &str) -> String {
+    let line = said.lines().next().unwrap_or_default();
+    let line = line.split(" built on").next().unwrap_or_default();
+    line.split(" (").next().unwrap_or_default().trim().to_owned()
 }
 
 /// The program and its version, without the revision that some add.

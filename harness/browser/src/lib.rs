@@ -28,7 +28,7 @@ mod webgpu;
 mod wire;
 
 pub use browsers::{Kind, signals};
-pub use endpoint::{BrowserEndpoint, Interface};
+pub use endpoint::{BrowserDevice, BrowserEndpoint, Interface};
 pub use error::Error;
 pub use fetch::{FETCHABLE, fetch};
 pub use home::sweep;
@@ -37,4 +37,4 @@ pub use launch::{Browser, Facts, Opened, Options};
 pub use mark::{AdapterInfo, Evidence, Rates, classify};
 pub use service::{Client, Service, Window, serve};
 pub use tab::{Browsing, Opens, PageFacts};
-pub use webgpu::WebGpuDevice;
+pub use webgpu::{CompileTimes, WebGpuDevice};

@@ -2,8 +2,7 @@
 
 use crate::clock;
 use crate::tab::Page;
-use proofmark_kernels::{Error, Graph, OpTime, Precision, Program, Tensor, TensorType, Timing};
-use proofmark_kernels::webgpu::{decode, encode};
+use proofmark_kernels::{Error, OpTime, Program, Tensor, Timing};
 use serde::Deserialize;
 use serde_json::json;
 use std::rc::Rc;
@@ -40,8 +39,14 @@ pub(crate) struct Step {
     pub(crate) live_bytes: u64,
 }
 
-/// What the interface that prepared it has of its own: checks on what came back.
-pub(crate) type CheckStatus = Box<dyn Fn(&[u8]) -> Result<(), Error>>;
+/// How the tensors of a program cross to the page and back.
+pub(crate) trait Codec {
+    /// The inputs as bytes; an error if they are not the graph's.
+    fn encode(&self, inputs: &[Tensor]) -> Result<Vec<Vec<u8>>, Error>;
+
+    /// The outputs of the graph from what came back, which may be anything: an error says what is wrong with it.
+    fn decode(&self, parts: &[Vec<u8>]) -> Result<Vec<Tensor>, Error>;
+}
 
 /// A program in a page.
 pub(crate) struct PageProgram {
@@ -49,12 +54,8 @@ pub(crate) struct PageProgram {
     /// `webgpu` or `webnn`: the first half of its commands.
     api: &'static str,
     id: u32,
-    graph: Graph,
-    precision: Precision,
-    types: Vec<TensorType>,
+    codec: Box<dyn Codec>,
     outputs: Vec<Tensor>,
-    /// Looks at the part behind the outputs, if there is one.
-    check_status: Option<CheckStatus>,
     steps: Vec<Step>,
     stages: Vec<(String, Duration)>,
     /// Sums over the latest runs, and how many there were.
@@ -66,29 +67,15 @@ impl PageProgram {
     pub(crate) fn new(
         page: Rc<Page>,
         (api, id): (&'static str, u32),
-        (graph, precision): (Graph, Precision),
-        check_status: Option<CheckStatus>,
+        codec: Box<dyn Codec>,
         steps: Vec<Step>,
         stages: &Stages,
     ) -> Self {
-        let nodes = graph.outputs().iter().map(|(_, value)| graph.node(*value).output.clone());
-        let types: Vec<_> = nodes.collect();
-        let outputs = types.iter().map(Tensor::zeros).collect();
         let timed = stages.iter().filter_map(|(name, ms)| {
             Some((name.strip_suffix("_ms")?.to_owned(), milliseconds(*ms)))
         });
         let (stages, latest) = (timed.collect(), (Elapsed::default(), 0));
-        Self { page, api, id, graph, precision, types, outputs, check_status, steps, stages, latest }
-    }
-
-    fn encoded(&self, inputs: &[Tensor]) -> Result<Vec<Vec<u8>>, Error> {
-        self.graph.check_inputs(inputs)?;
-        let bytes = |input: &Tensor| {
-            let mut bytes = Vec::new();
-            encode(input, self.precision, &mut bytes);
-            bytes
-        };
-        Ok(inputs.iter().map(bytes).collect())
+        Self { page, api, id, codec, outputs: Vec::new(), steps, stages, latest }
     }
 
     fn command<T: serde::de::DeserializeOwned>(
@@ -98,37 +85,12 @@ impl PageProgram {
         inputs: &[Tensor],
     ) -> Result<(T, Vec<Vec<u8>>, Duration), Error> {
         header["program"] = json!(self.id);
-        let parts = self.encoded(inputs)?;
+        let parts = self.codec.encode(inputs)?;
         let parts: Vec<_> = parts.iter().map(Vec::as_slice).collect();
         let command = format!("{}.{verb}", self.api);
         let (answer, took) = clock::timed(|| self.page.call(&command, header, &parts));
         let (answer, outputs) = answer?;
         Ok((answer, outputs, took))
-    }
-
-    fn take_outputs(&mut self, parts: &[Vec<u8>]) -> Result<(), Error> {
-        let status = usize::from(self.check_status.is_some());
-        if parts.len() != self.outputs.len() + status {
-            return Err(self.page.failed(format!(
-                "the page gave {} outputs, the graph has {}",
-                parts.len(),
-                self.outputs.len()
-            )));
-        }
-        for ((of, output), bytes) in self.types.iter().zip(&mut self.outputs).zip(parts) {
-            let needed = of.bytes(self.precision);
-            if (bytes.len() as u64) < needed {
-                return Err(self.page.failed(format!(
-                    "the page gave {} bytes of an output of {needed}",
-                    bytes.len()
-                )));
-            }
-            decode(bytes, of.kind, self.precision, output);
-        }
-        match (&self.check_status, parts.last()) {
-            (Some(check), Some(bytes)) => check(bytes),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -136,7 +98,7 @@ impl Program for PageProgram {
     fn run(&mut self, inputs: &[Tensor]) -> Result<(&[Tensor], Duration), Error> {
         let (elapsed, parts, took) = self.command::<Elapsed>("run", json!({}), inputs)?;
         let time = believed(elapsed.elapsed_ms, took, None).map_err(|why| self.page.failed(why))?;
-        self.take_outputs(&parts)?;
+        self.outputs = self.codec.decode(&parts)?;
         self.latest = (elapsed, 1);
         Ok((&self.outputs, time))
     }

@@ -2,10 +2,10 @@
 
 use crate::content::Content;
 use crate::mark::{AdapterInfo, Evidence, Rates, classify};
-use crate::program::{PageProgram, Stages, Step};
+use crate::program::{Codec, PageProgram, Stages, Step};
 use crate::tab::{Browsing, Opens, Page};
 use crate::{clock, page};
-use proofmark_kernels::webgpu::{Access, Buffer, Lanes, PARAMETER_BYTES, Plan, Port, Target};
+use proofmark_kernels::webgpu::{Access, Buffer, Lanes, PARAMETER_BYTES, Plan, Port, Status, Target, decode, encode};
 use proofmark_kernels::{
     Activation, AdapterClass, Binding, Builder, Device, Error, Graph, Identity, Kind, Op, Precision,
     Program, Tensor, Weights, fold,
@@ -37,9 +37,27 @@ const TRIAL: usize = 1024;
 /// Times that it is run; the best counts.
 const TRIALS: usize = 3;
 
+/// What compiling a plan's shaders took in a page, in milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CompileTimes {
+    /// All of them.
+    pub whole_ms: f64,
+    /// Each, in the order of the plan's shaders; only where they are compiled one after the other.
+    pub each_ms: Vec<f64>,
+}
+
+/// Whether reading back is quicker when the queue is asked again and again, and the times that decided it.
+#[derive(Deserialize)]
+struct Nudge {
+    nudged: bool,
+    nudged_ms: f64,
+    alone_ms: f64,
+}
+
 /// What a page answers when it has opened its adapter.
 #[derive(Deserialize)]
 struct Opened {
+    nudge: Nudge,
     info: AdapterInfo,
     fallback: Option<bool>,
     features: Vec<String>,
@@ -115,9 +133,23 @@ impl WebGpuDevice {
         if device.identity.class == AdapterClass::Software {
             device.target.software = Some(Lanes::of(&device.identity.adapter));
         }
+        let Nudge { nudged, nudged_ms, alone_ms } = opened.nudge;
+        let told = format!("{nudged}: {nudged_ms:.2} ms with it, {alone_ms:.2} ms without");
+        details.insert("nudged-read-back".into(), told);
         describe(&mut details, &device.page, &evidence, &why, &opened.opened)?;
         device.identity.details = details;
         Ok(device)
+    }
+
+    /// What plans for this device respect.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Compiles the shaders of a plan, all at once or one after the other, and forgets them.
+    pub fn compile(&self, plan: &Plan, parallel: bool) -> Result<CompileTimes, Error> {
+        let header = json!({"plan": sent(plan), "parallel": parallel});
+        Ok(self.page.call("webgpu.compile", header, &[])?.0)
     }
 
     /// Times a large product on the adapter and a small one in plain code.
@@ -227,16 +259,61 @@ impl Device for WebGpuDevice {
             live_bytes: dispatch.live_bytes,
         });
         let steps = steps.collect();
-        let status = plan.status.map(|status| -> crate::program::CheckStatus {
-            Box::new(move |bytes| status.check(bytes))
-        });
         let page = Rc::clone(&self.page);
-        let of = (graph, precision);
-        Ok(Box::new(PageProgram::new(page, ("webgpu", program), of, status, steps, &stages)))
+        let device = self.target.device.clone();
+        let codec = Box::new(PlanCodec { device, graph, precision, status: plan.status });
+        Ok(Box::new(PageProgram::new(page, ("webgpu", program), codec, steps, &stages)))
     }
 
     fn stages(&self) -> Vec<(String, Duration)> {
         self.stages.clone()
+    }
+}
+
+/// Tensors as a plan's buffers hold them.
+struct PlanCodec {
+    device: String,
+    graph: Graph,
+    precision: Precision,
+    status: Option<Status>,
+}
+
+impl Codec for PlanCodec {
+    fn encode(&self, inputs: &[Tensor]) -> Result<Vec<Vec<u8>>, Error> {
+        self.graph.check_inputs(inputs)?;
+        let bytes = |input: &Tensor| {
+            let mut bytes = Vec::new();
+            encode(input, self.precision, &mut bytes);
+            bytes
+        };
+        Ok(inputs.iter().map(bytes).collect())
+    }
+
+    fn decode(&self, parts: &[Vec<u8>]) -> Result<Vec<Tensor>, Error> {
+        let broken = |detail: String| Error::Device { device: self.device.clone(), detail };
+        let outputs = self.graph.outputs();
+        let (count, status) = (outputs.len(), usize::from(self.status.is_some()));
+        if parts.len() != count + status {
+            return Err(broken(format!("the page gave {} outputs of {count}", parts.len())));
+        }
+        let mut tensors = Vec::with_capacity(count);
+        for ((name, value), bytes) in outputs.iter().zip(parts) {
+            let of = &self.graph.node(*value).output;
+            if (bytes.len() as u64) < of.bytes(self.precision) {
+                let given = bytes.len();
+                return Err(broken(format!("the page gave {given} bytes of the output {name} ({of})")));
+            }
+            let mut tensor = Tensor::zeros(of);
+            decode(bytes, of.kind, self.precision, &mut tensor);
+            tensors.push(tensor);
+        }
+        match &self.status {
+            Some(status) if parts[count].len() < status.bytes() => {
+                Err(broken("the page gave less than the gathers' reports".into()))
+            }
+            Some(status) => status.check(&parts[count]).map(|()| tensors),
+            None => Ok(tensors),
+        }
     }
 }
 

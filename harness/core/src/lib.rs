@@ -39,5 +39,6 @@ pub use expectation::Expectation;
 pub use finding::Finding;
 pub use fingerprint::{Fingerprint, Part};
 pub use mark::Mark;
+pub use probing::probe_endpoints;
 pub use service::{Service, Started};
 pub use suite::{Driver, Fetch, MakeCases, Request, Suite};

@@ -60,7 +60,9 @@ fn lookup(driver: &Driver, cache: &[Entry]) -> Finding {
 
 /// Which endpoints are probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refresh {
+pub(crate) enum Refresh<'a> {
+    /// These, whatever is known of them.
+    Only(&'a [Endpoint]),
     /// Those whose finding is missing or no longer holds.
     Missing,
     /// All.
@@ -70,7 +72,7 @@ pub(crate) enum Refresh {
 /// Probes, keeps what was found, and writes each probe into the journal.
 pub(crate) fn probe(
     suite: &Suite,
-    refresh: Refresh,
+    refresh: Refresh<'_>,
     journal: &mut Journal,
 ) -> Result<Findings, String> {
     let path = cache_path(suite);
@@ -81,7 +83,12 @@ pub(crate) fn probe(
         let signals = signals(driver);
         let holds = |e: &Entry| e.finding.endpoint == driver.endpoint && e.signals == signals;
         let inline = driver.isolation == Isolation::InProcess;
-        if refresh == Refresh::Missing && (inline || cache.iter().any(holds)) {
+        let wanted = match refresh {
+            Refresh::Missing => !inline && !cache.iter().any(holds),
+            Refresh::All => true,
+            Refresh::Only(endpoints) => endpoints.contains(&driver.endpoint),
+        };
+        if !wanted {
             continue;
         }
         let (finding, answered) =
@@ -117,6 +124,12 @@ fn log(suite: &Suite, finding: &Finding, journal: &mut Journal) -> Result<(), St
 fn write_cache(path: &Path, cache: &[Entry]) -> Result<(), String> {
     let text = serde_json::to_string_pretty(cache).map_err(|e| e.to_string())?;
     job::write_atomically(path, &text)
+}
+
+/// Probes some endpoints of a suite anew, each in a process of its own, and keeps what was found: for tools.
+pub fn probe_endpoints(suite: &Suite, endpoints: &[Endpoint]) -> Result<Vec<Finding>, String> {
+    let findings = probe(suite, Refresh::Only(endpoints), &mut journal(suite))?;
+    Ok(endpoints.iter().map(|endpoint| findings.get(endpoint)).collect())
 }
 
 /// The finding, and whether the probe came to an end of its own.

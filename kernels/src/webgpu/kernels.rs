@@ -4,7 +4,7 @@
 //! Matrix products are in `products`, sliding windows in `windows`, what works per row in `rows`; the rest is here.
 
 use super::lower::Lowering;
-use super::plan::word;
+use super::plan::{Lanes, word};
 use super::schedule::Step;
 use super::strides::{MAX_RANK, Views, broadcast, row_major};
 use super::texts::{Kernel, binary_code, unary_code};
@@ -83,10 +83,12 @@ fn attention(l: &mut Lowering<'_>, step: &Step, output: usize) -> Result<(), Err
     };
     let (q, k) = (l.of(node.operands[0]), l.of(node.operands[1]));
     let (batch, queries, keys, width) = (q.shape[0], q.shape[1], k.shape[1], q.shape[2] / heads);
-    let wk: usize = if width <= 32 { 8 } else { 16 };
+    let wk: usize = if width <= 32 || l.target.software == Some(Lanes::Four) { 8 } else { 16 };
+    // SwiftShader compiles what lies between barriers once per vector of a workgroup: few vectors, short loops.
+    let narrow = l.target.software == Some(Lanes::Four);
     // One row of invocations for a step of a decoder; else as many as a workgroup holds.
-    let wq = if queries <= 4 { 1 } else { 64 / wk };
-    let depth = 16;
+    let wq = if queries <= 4 || narrow { 1 } else { 64 / wk };
+    let depth = if narrow { 8 } else { 16 };
     let header = l
         .header()
         .number("WK", word(wk))

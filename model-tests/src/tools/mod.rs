@@ -1,8 +1,10 @@
-//! The commands that this suite brings to `cargo xtask`: `models`, `verify`, `infer`, `profile`. One file (or folder) each.
+//! The commands that this suite brings to `cargo xtask`: `browsers`, `models`,
+//! `verify`, `infer`, `profile`. One file (or folder) each.
 //!
 //! Exit codes: 0 all well, 1 an output is wrong, 2 bad usage or input, 3 something needed is absent. Errors go to
 //! the error output; results go to the standard output.
 
+mod browsers;
 mod infer;
 mod models;
 mod profile;
@@ -27,6 +29,9 @@ enum Format {
 /// Adds the commands to a suite.
 pub(crate) fn add(suite: Suite) -> Suite {
     suite
+        .tool("browsers", "Finds, fetches and probes browsers; serves a page to any browser", |args| {
+            run("browsers", args, browsers::run)
+        })
         .tool("models", "Lists the models by name, fetches one, checks one", |args| {
             run("models", args, models::run)
         })
