@@ -44,14 +44,14 @@ pub(crate) struct Versions {
 pub fn installed(kind: Kind) -> Result<Vec<Installed>, Error> {
     let places = kind.places();
     let absent = |why: String| Error::Absent { kind, why, remedy: places.remedy.to_owned() };
-    let named = named(places.browser_variable).map_err(absent)?;
-    let drivers = match self::named(places.driver_variable).map_err(absent)? {
+    let [browser, driver] = [places.browser_variable, places.driver_variable].map(named);
+    let drivers = match driver.map_err(absent)? {
         Some(driver) => vec![driver],
         None => browsers::driver_files(kind),
     };
     let shell = fetch::shell_files().filter(|_| kind == Kind::Chromium);
     let fetched = shell.filter(|files| files.browser.is_file() && files.driver.is_file());
-    let browsers = match named {
+    let browsers = match browser.map_err(absent)? {
         Some(browser) => vec![browser],
         None => browsers::browser_files(kind),
     };
@@ -72,10 +72,13 @@ pub fn installed(kind: Kind) -> Result<Vec<Installed>, Error> {
 
 /// The program that a variable names. What a person asks for by name is not replaced by something else.
 fn named(variable: &str) -> Result<Option<PathBuf>, String> {
-    let Some(file) = env::var(variable).map(PathBuf::from) else { return Ok(None) };
+    env::var(variable).map(|file| existing(variable, file.into())).transpose()
+}
+
+fn existing(variable: &str, file: PathBuf) -> Result<PathBuf, String> {
     let is_there = file.is_file();
     let missing = format!("{variable} is {}, which is no file", file.display());
-    is_there.then_some(Some(file)).ok_or(missing)
+    is_there.then_some(file).ok_or(missing)
 }
 
 fn of_system(kind: Kind, browser: &Path, drivers: &[PathBuf]) -> Installed {
@@ -126,16 +129,22 @@ impl Installed {
         let (version, variables) = self.browser_version()?;
         let wanted =
             major(&version).ok_or_else(|| self.lacks(&unclear(&self.browser, &version)))?;
-        let mut seen = Vec::new();
+        let (mut seen, mut others) = (Vec::new(), 0);
         for driver in &self.drivers {
             let said = process::output_of(driver, &["--version"], &BTreeMap::new(), PATIENCE);
             match said {
                 Ok(said) if major(&said) == Some(wanted) => {
                     return Ok(Versions { driver: driver.clone(), variables });
                 }
-                Ok(said) => seen.push(format!("{} is {}", driver.display(), short(&said))),
+                Ok(said) => {
+                    others += 1;
+                    seen.push(format!("{} is {}", driver.display(), short(&said)));
+                }
                 Err(said) => seen.push(said),
             }
+        }
+        if others == 0 {
+            return Err(self.lacks(&format!("no driver runs: {}", seen.join(", "))));
         }
         Err(Error::Version {
             browser: version.clone(),
@@ -207,6 +216,13 @@ fn short(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_names_no_file_is_told() {
+        let message = existing("PROOFMARK_EDGE", "/no/such/edge".into()).unwrap_err();
+        assert_eq!(message, "PROOFMARK_EDGE is /no/such/edge, which is no file");
+        assert_eq!(existing("X", "/bin/sh".into()), Ok("/bin/sh".into()));
+    }
 
     #[test]
     fn versions_are_read_from_what_programs_say() {

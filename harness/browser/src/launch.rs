@@ -22,6 +22,8 @@ const START: Duration = Duration::from_secs(30);
 const COMMAND: Duration = Duration::from_secs(10);
 /// For a session to end by itself; what does not is killed.
 const END: Duration = Duration::from_secs(3);
+/// The page that is nothing.
+const BLANK: &str = "about:blank";
 /// How many dialogs in a row are closed before a page is given up.
 const DIALOGS: usize = 5;
 /// How often another port is tried, when another program was faster to take the one that was free.
@@ -153,6 +155,27 @@ impl Browser {
         // A browser that is gone is the better reason.
         self.alive()?;
         Err(Error::Open { browser: self.facts.name.clone(), url: url.to_owned(), why })
+    }
+
+    /// Leaves the page, so that what it held can be given back, and waits until it is left: an empty page that is
+    /// still on its way may take the place of the one that is opened next.
+    pub fn leave(&mut self) -> Result<(), Error> {
+        let begin = clock::start();
+        self.open(BLANK)?;
+        let why = loop {
+            let Some(session) = &self.session else { break "it was closed".to_owned() };
+            match session.address(COMMAND) {
+                Ok(address) if address == BLANK => return Ok(()),
+                Ok(address) if begin.elapsed() > COMMAND => {
+                    break format!("it is still at {address}");
+                }
+                Ok(_) | Err(Fault::Dialog(_)) => std::thread::sleep(process::PAUSE),
+                Err(Fault::TimedOut) => break format!("no answer within {} s", COMMAND.as_secs()),
+                Err(Fault::Refused(said)) => break said,
+            }
+        };
+        self.alive()?;
+        Err(Error::Open { browser: self.facts.name.clone(), url: BLANK.to_owned(), why })
     }
 
     /// Whether all that is needed to drive it still runs and answers; the error says what does not.

@@ -167,12 +167,15 @@ struct Entry {
     marked: bool,
 }
 
-/// Ends all processes of the browser in `folder`.
+/// Ends all processes of the browser in `folder`, and waits until they are gone.
 pub(crate) fn end_all(folder: &Path) {
+    let mut seen = BTreeSet::new();
     for round in 0..ROUNDS {
         let table = table(folder);
         let left = family(&table);
-        if left.is_empty() {
+        seen.extend(left.iter().map(|(pid, _)| *pid));
+        // One that is dying shows no mark any more, but still has its files open.
+        if !table.iter().any(|entry| seen.contains(&entry.pid)) {
             return;
         }
         for (pid, name) in left {

@@ -14,8 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The page that is nothing.
-const BLANK: &str = "about:blank";
 /// For a client that has connected to say what it wants.
 const REQUEST: Duration = Duration::from_secs(2);
 /// For the service to answer: longer than a browser's own limit, so that its words arrive.
@@ -34,7 +32,7 @@ struct Address {
 enum Answer {
     Opened(Opened),
     Facts(Box<Facts>),
-    Alive,
+    Done,
     Failed(String),
 }
 
@@ -95,8 +93,8 @@ fn answer_all(mut browser: Browser, listener: &UnixListener, ends: &AtomicBool) 
 fn answer(browser: &mut Browser, line: &str) -> Answer {
     let answer = match line.split_once(' ').unwrap_or((line, "")) {
         ("open", url) => browser.open(url).map(Answer::Opened),
-        ("close", "") => browser.open(BLANK).map(Answer::Opened),
-        ("alive", "") => browser.alive().map(|()| Answer::Alive),
+        ("close", "") => browser.leave().map(|()| Answer::Done),
+        ("alive", "") => browser.alive().map(|()| Answer::Done),
         ("facts", "") => Ok(Answer::Facts(Box::new(browser.facts().clone()))),
         _ => return Answer::Failed(format!("`{line}` is not `open URL`, close, alive or facts")),
     };
@@ -140,8 +138,8 @@ impl Window {
     /// Leaves the page, so that all that it held can be given back. The browser stays.
     pub fn close(&mut self) -> Result<(), Error> {
         match self {
-            Window::Own(browser) => browser.open(BLANK).map(drop),
-            Window::Served(client) => client.open("close").map(drop),
+            Window::Own(browser) => browser.leave(),
+            Window::Served(client) => client.ask("close").map(drop),
         }
     }
 

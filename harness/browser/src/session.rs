@@ -48,6 +48,11 @@ impl Session {
         within(&self.runtime, limit, self.driver.goto(url))
     }
 
+    /// The address of the page in the window.
+    pub(crate) fn address(&self, limit: Duration) -> Result<String, Fault> {
+        within(&self.runtime, limit, self.driver.current_url()).map(|address| address.to_string())
+    }
+
     /// Asks for the windows, which a browser that lives can tell.
     pub(crate) fn windows(&self, limit: Duration) -> Result<usize, Fault> {
         within(&self.runtime, limit, self.driver.windows()).map(|windows| windows.len())
