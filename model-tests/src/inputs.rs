@@ -71,7 +71,7 @@ fn seen(row: usize, batch: usize, width: usize) -> usize {
 }
 
 /// A linear congruential step (Knuth's MMIX constants).
-fn step(state: u64) -> u64 {
+pub(crate) fn step(state: u64) -> u64 {
     state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407)
 }
 

@@ -253,7 +253,7 @@ impl Subject for ModelCase {
             facts: targets::facts(&*device),
             program,
             tolerance: self.target.tolerance(self.precision),
-            challenged: self.target.is_challenged(),
+            challenged: self.target.is_in_browser(),
             binding: self.binding.clone(),
             metrics,
         }))
@@ -291,7 +291,8 @@ impl Session for ModelSession {
         if self.challenged {
             let checkpoint = self.opened.checkpoint()?;
             let of = (graph, &self.binding);
-            let told = challenge::run(checkpoint, of, &mut *self.program, self.tolerance)?;
+            let program = &mut *self.program;
+            let told = challenge::run(checkpoint, of, &self.inputs, program, self.tolerance)?;
             self.facts.details.insert("challenge".into(), told);
         }
         let found = self.program.run(&self.inputs).map_err(|e| format!("failed to {e}"))?.0;

@@ -1,6 +1,6 @@
 //! The suite: every model at its shapes on every endpoint, as cases that are made by one explicit function.
 
-use crate::catalogue::{MODELS, Model, binding, find};
+use crate::catalogue::{MODELS, Model, Origin, binding, find};
 use crate::subject::{Inputs, ModelCase, Opened};
 use crate::targets::{TARGETS, Target};
 use crate::tools;
@@ -38,7 +38,8 @@ fn cases(request: &Request<'_>) -> Result<Vec<Case>, String> {
                     let reason = missing?.to_owned();
                     Some(Absence::Resource { name: model.name.into(), reason })
                 });
-                for (binding, golden) in shapes(model, &finding, precision, request.batches) {
+                for (binding, golden) in shapes(model, target, &finding, precision, request.batches)
+                {
                     let subject = ModelCase {
                         opened: Arc::clone(&opened),
                         target,
@@ -97,9 +98,11 @@ fn absence(finding: &Finding, precision: Precision) -> Option<Absence> {
 
 /// The shapes of the goldens, then the model's own; with batch sizes of the user, its own at those.
 ///
-/// Precisions below f32 are measured at the first of them: kernels differ in them, shapes do not.
+/// Precisions below f32, and browsers, are measured at the first of them: kernels differ in them, shapes do not.
+/// Models with real weights are measured in browsers at their own shapes too.
 fn shapes(
     model: &Model,
+    target: &Target,
     finding: &Finding,
     precision: Precision,
     batches: Option<&[usize]>,
@@ -109,8 +112,10 @@ fn shapes(
     let own = own.iter().map(|shape| binding(shape));
     let Some(batches) = batches else {
         let goldens = model.goldens().map(|(path, binding)| (binding, Some(path)));
-        let count = if precision == Precision::F32 { usize::MAX } else { 1 };
-        return goldens.chain(own.map(|binding| (binding, None))).take(count).collect();
+        let all = goldens.chain(own.map(|binding| (binding, None)));
+        let full = !target.is_in_browser() || matches!(model.origin, Origin::Wheel(_));
+        let count = if precision == Precision::F32 && full { usize::MAX } else { 1 };
+        return all.take(count).collect();
     };
     let mut asked: Vec<(Binding, Option<PathBuf>)> = Vec::new();
     for own in own {
@@ -165,7 +170,7 @@ mod tests {
         let cpu =
             Finding { mark: Some(Mark::Real), ..Finding::absent(TARGETS[0].endpoint.clone(), "") };
         let shapes = |precision, batches| {
-            let shapes = shapes(model, &cpu, precision, batches).into_iter();
+            let shapes = shapes(model, &TARGETS[0], &cpu, precision, batches).into_iter();
             shapes.map(|(binding, _)| binding.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(shapes(Precision::F32, None), ["b2-s11", "b1-s16", "b1-s128", "b8-s128"]);

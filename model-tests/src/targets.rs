@@ -138,8 +138,8 @@ impl Target {
         }
     }
 
-    /// Whether a session proves that its outputs were computed from inputs of its own.
-    pub const fn is_challenged(&self) -> bool {
+    /// Whether a browser runs it: another program, which could make its numbers up, so that sessions challenge it.
+    pub const fn is_in_browser(&self) -> bool {
         self.challenged
     }
 
