@@ -56,6 +56,10 @@ impl Drop for Open {
     }
 }
 
+#[expect(
+    clippy::zombie_processes,
+    reason = "what a start that fails leaves is what a sweep is for"
+)]
 fn open_shop(folder: &Path) -> Result<Started, String> {
     note(&format!("start {}", std::process::id()));
     let manner = std::env::var(MANNER).unwrap();
