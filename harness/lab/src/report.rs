@@ -1,6 +1,10 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
-//! What is counted is `coverage`; JSON is its own serialisation.
+//! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
+//! pages of `page`.
+
+pub mod browsers;
+pub mod page;
 
 use crate::coverage::{Cell, Counts};
 use proofmark::Mark;
@@ -91,9 +95,9 @@ pub fn markdown(cells: &[Cell]) -> String {
     text
 }
 
-/// A cell must stay one cell on one line, and must not become HTML.
+/// A cell must stay one cell on one line, and must not become HTML or a link.
 fn escape_markdown(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('|', "\\|");
+    let text = text.replace('\\', "\\\\").replace('|', "\\|").replace('[', "\\[");
     text.replace('&', "&amp;").replace('<', "&lt;").replace(['\n', '\r'], " ")
 }
 

@@ -1,10 +1,11 @@
 //! What `incremental` prints: the plan, the table of what was measured, and the same as JSON.
 
 use super::measure::Done;
-use crate::output::{self, duration_ns, percent, three_digits};
+use crate::output;
 use anyhow::Result;
 use proofmark::Absence;
 use proofmark::record::Record;
+use proofmark_lab::figures::{duration_ns, percent, three_digits};
 use proofmark_lab::plan::{Entry, Plan, Skipped};
 use proofmark_lab::{report, stats};
 use serde_json::{Value, json};

@@ -73,13 +73,13 @@ fn latest(connection: &Connection, machine: &str) -> duckdb::Result<Stored> {
     Ok(stored)
 }
 
-const MARKS: [Mark; 4] = [Mark::Real, Mark::Software, Mark::Simulated, Mark::Claimed];
+pub(super) const MARKS: [Mark; 4] = [Mark::Real, Mark::Software, Mark::Simulated, Mark::Claimed];
 /// Those of [`RAN`].
-const OUTCOMES: [Outcome; 4] =
+pub(super) const OUTCOMES: [Outcome; 4] =
     [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Crashed];
 
 /// A value by its name; the tables hold no other names.
-fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Option<T> {
+pub(super) fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Option<T> {
     all.iter().copied().find(|value| name(*value) == wanted)
 }
 
