@@ -95,6 +95,31 @@ fn the_same_rows_come_back_from_the_files() {
 }
 
 #[test]
+fn a_browser_is_reported_with_its_evidence() {
+    let adopter = Adopter::new();
+    adopter.edit("src/lib.rs", "\"abacus\"", "\"webgpu-chromium\"");
+    adopter.json(&["incremental", "--samples", "10", "--filter", "double*"], 0);
+    let known = adopter.json(&["report", "browsers"], 0);
+    let cell = |model: &str, endpoint: &str| {
+        let cells = known["cells"].as_array().unwrap().iter();
+        let mut cells = cells.filter(|c| c["model"] == model && c["endpoint"] == endpoint);
+        cells.next().unwrap()["evidence"][0].clone()
+    };
+    let id = adopter.json(&["query", "select id from latest_results"], 0)[0]["id"].clone();
+    let passed = cell("double-exact", "webgpu-chromium");
+    assert_eq!((&passed["status"], &passed["mark"]), (&"passed".into(), &"real".into()));
+    assert_eq!(passed["record"], id);
+    assert_eq!(cell("triple-exact", "webgpu-chromium")["status"], "untested");
+    assert_eq!(known["comparisons"][0]["columns"][0]["run"]["id"], id);
+    let out = adopter.path("pages");
+    adopter.xtask(&["report", "browsers", "--out", out.to_str().unwrap()]).assert().success();
+    let page = std::fs::read_to_string(out.join("model-double-exact.html")).unwrap();
+    assert!(page.contains(id.as_str().unwrap()) && page.contains(" · real"), "{page}");
+    let index = std::fs::read_to_string(out.join("index.html")).unwrap();
+    assert!(index.contains("href=\"model-double-exact.html\""), "{index}");
+}
+
+#[test]
 fn tools_of_the_suite_are_commands() {
     let adopter = Adopter::new();
     adopter.xtask(&["greet", "--loud", "world"]).assert().success().stdout("hello --loud world\n");

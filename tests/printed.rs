@@ -1,6 +1,7 @@
 //! What each command prints, as accepted snapshots. Figures, times and the width of columns are left out.
 
 use crate::support::{Adopter, root};
+use proofmark::environment::machine;
 
 /// Compares with the accepted text in `snapshots/`.
 fn check(name: &str, text: &str) {
@@ -54,6 +55,8 @@ fn commands_print_what_was_accepted() {
         let name = format!("coverage-{format}");
         check(&name, &stdout(&adopter, &["report", "coverage", "--format", format]));
     }
+    let browsers = stdout(&adopter, &["report", "browsers", "--format", "markdown"]);
+    check("browsers-markdown", &browsers.replace(&machine().machine, "[machine]"));
     check("rebuild", &stdout(&adopter, &["rebuild"]));
     let doctor = stdout(&adopter, &["doctor"]);
     assert!(doctor.starts_with("machine "), "{doctor}");
@@ -68,9 +71,9 @@ fn commands_print_what_was_accepted() {
 #[test]
 fn helps_are_what_was_accepted() {
     let adopter = Adopter::new();
-    for command in ["", "incremental", "query", "report", "rebuild", "doctor"] {
-        let args: Vec<_> = [command, "--help"].into_iter().filter(|w| !w.is_empty()).collect();
-        let name = if command.is_empty() { "xtask" } else { command };
+    for command in ["", "incremental", "query", "report", "report browsers", "rebuild", "doctor"] {
+        let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let name = if command.is_empty() { "xtask" } else { &command.replace(' ', "-") };
         check(&format!("help-{name}"), &stdout(&adopter, &args));
     }
 }

@@ -3,8 +3,9 @@
 use crate::process;
 use crate::suites::Suite;
 use anyhow::{Result, bail};
-use proofmark::CaseId;
 use proofmark::protocol::{Listed, Listing};
+use proofmark::{CaseId, Expectation};
+use proofmark_lab::browsers::Asked;
 use std::collections::HashMap;
 
 /// Cases in the order of the suites.
@@ -13,12 +14,15 @@ pub(crate) struct Cases {
     pub(crate) listed: Vec<Listed>,
     /// The place of each case's suite among the suites.
     suite_of: HashMap<CaseId, usize>,
+    /// What each suite expects to fail.
+    expectations: Vec<Vec<Expectation<String>>>,
 }
 
 impl Cases {
     /// Asks every suite for its cases. Opens no device: endpoints that were not probed are absent.
     pub(crate) fn list(suites: &[Suite], flags: &[String]) -> Result<Self> {
-        let mut cases = Self { listed: Vec::new(), suite_of: HashMap::new() };
+        let mut cases =
+            Self { listed: Vec::new(), suite_of: HashMap::new(), expectations: Vec::new() };
         let mut args = vec!["list".to_owned()];
         args.extend_from_slice(flags);
         for (index, suite) in suites.iter().enumerate() {
@@ -33,8 +37,19 @@ impl Cases {
                 }
                 cases.listed.push(case);
             }
+            cases.expectations.push(listing.expectations);
         }
         Ok(cases)
+    }
+
+    /// Each case with what its suite expects to fail.
+    pub(crate) fn asked(&self) -> Vec<Asked<'_>> {
+        let expectations = |listed: &Listed| {
+            let suite = self.suite_of(&listed.id).and_then(|suite| self.expectations.get(suite));
+            suite.map_or(&[][..], Vec::as_slice)
+        };
+        let asked = |listed| Asked { listed, expectations: expectations(listed) };
+        self.listed.iter().map(asked).collect()
     }
 
     /// The place of a case's suite among the suites.

@@ -2,20 +2,42 @@
 
 use crate::case::CaseId;
 use crate::endpoint::Endpoint;
+use serde::{Deserialize, Serialize};
 
 /// A failure that is expected. A matching case that passes is an error, so that the entry gets removed.
-#[derive(Clone, Debug)]
-pub struct Expectation {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation<S = &'static str> {
     /// The endpoint on which it fails.
     pub endpoint: Endpoint,
     /// The beginning of the model's name; empty for all models.
-    pub model: &'static str,
+    pub model: S,
     /// A piece of the driver's text, so that the entry ends with the version that has the fault.
-    pub driver: &'static str,
+    pub driver: S,
     /// A piece of the failure's message: another failure is not expected.
-    pub message: &'static str,
+    pub message: S,
     /// Where the fault is tracked.
-    pub link: &'static str,
+    pub link: S,
+}
+
+impl<S: AsRef<str>> Expectation<S> {
+    /// Whether it is about a case that ran on `driver`.
+    pub fn applies(&self, case: &CaseId, driver: &str) -> bool {
+        self.endpoint == case.endpoint
+            && case.model.starts_with(self.model.as_ref())
+            && driver.contains(self.driver.as_ref())
+    }
+
+    /// Whether a failure with this message is the one that is expected.
+    pub fn explains(&self, message: &str) -> bool {
+        message.contains(self.message.as_ref())
+    }
+
+    /// The same for another process to read.
+    pub fn owned(&self) -> Expectation<String> {
+        let [model, driver, message, link] =
+            [&self.model, &self.driver, &self.message, &self.link].map(|s| s.as_ref().to_owned());
+        Expectation { endpoint: self.endpoint.clone(), model, driver, message, link }
+    }
 }
 
 /// What a run means once the expectations are known.
@@ -34,13 +56,10 @@ pub(crate) fn judge(
     driver: &str,
     failure: Option<&str>,
 ) -> Verdict {
-    let applies = |e: &&Expectation| {
-        e.endpoint == case.endpoint && case.model.starts_with(e.model) && driver.contains(e.driver)
-    };
-    match (expectations.iter().find(applies), failure) {
+    match (expectations.iter().find(|e| e.applies(case, driver)), failure) {
         (None, None) => Verdict::Good,
         (None, Some(message)) => Verdict::Bad(message.to_owned()),
-        (Some(expected), Some(message)) if message.contains(expected.message) => Verdict::Good,
+        (Some(expected), Some(message)) if expected.explains(message) => Verdict::Good,
         (Some(expected), Some(message)) => Verdict::Bad(format!(
             "{message}\n(another failure is expected here: `{}`, {})",
             expected.message, expected.link

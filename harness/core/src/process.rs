@@ -9,6 +9,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How much of a child's error output is kept: its end, in bytes.
@@ -48,7 +49,10 @@ pub(crate) enum Output {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
-    tail: Receiver<String>,
+    /// The end of its error output so far.
+    tail: Arc<Mutex<Vec<u8>>>,
+    /// Tells that there will be no more of it.
+    complete: Receiver<()>,
 }
 
 /// Starts `exe`. It knows of no service but that of `envs`.
@@ -67,11 +71,16 @@ pub(crate) fn start(
         Output::Drop => Stdio::null(),
     });
     let mut child = command.process_group(0).spawn()?;
-    let (send, tail) = mpsc::channel();
+    let tail = Arc::default();
+    let (send, complete) = mpsc::channel();
     if let Some(pipe) = child.stderr.take() {
-        std::thread::spawn(move || send.send(read_tail(pipe)));
+        let tail = Arc::clone(&tail);
+        std::thread::spawn(move || {
+            read_tail(pipe, &tail);
+            send.send(())
+        });
     }
-    Ok(Running { child, tail })
+    Ok(Running { child, tail, complete })
 }
 
 impl Running {
@@ -97,7 +106,9 @@ impl Running {
             }
         };
         // What left the group by a session of its own may hold the pipe for as long as it likes.
-        let stderr_tail = self.tail.recv_timeout(TAIL_PATIENCE).unwrap_or_default();
+        let _ = self.complete.recv_timeout(TAIL_PATIENCE);
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let stderr_tail = String::from_utf8_lossy(&tail).trim().to_owned();
         Ok(Finished { ended, stderr_tail })
     }
 }
@@ -133,14 +144,14 @@ fn kill_group(child: &Child) {
     }
 }
 
-fn read_tail(mut pipe: impl Read) -> String {
-    let mut tail = Vec::new();
+fn read_tail(mut pipe: impl Read, tail: &Mutex<Vec<u8>>) {
     let mut block = [0; 4096];
     while let Ok(n @ 1..) = pipe.read(&mut block) {
+        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
         tail.extend_from_slice(&block[..n]);
-        tail.drain(..tail.len().saturating_sub(TAIL));
+        let surplus = tail.len().saturating_sub(TAIL);
+        tail.drain(..surplus);
     }
-    String::from_utf8_lossy(&tail).trim().to_owned()
 }
 
 /// Does something when the parent is gone, however it went, or lets go: its end of our standard input closes. Call it

@@ -6,6 +6,7 @@
 use crate::case::{Absence, Case, CaseId};
 use crate::env;
 use crate::exit;
+use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::fingerprint::Fingerprint;
 use crate::job::{self, Envelope, Job};
@@ -30,6 +31,9 @@ pub struct Listing {
     pub suite: String,
     /// Its cases that the filters select.
     pub cases: Vec<Listed>,
+    /// The failures that it expects.
+    #[serde(default)]
+    pub expectations: Vec<Expectation<String>>,
 }
 
 /// One case of a listing.
@@ -146,7 +150,8 @@ fn list(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> {
     let cases = suite.cases(&findings, &settings.choices)?;
     let selected = cases.into_iter().filter(|case| selection.holds(&case.id));
     let cases = selected.map(listed).collect();
-    print(&Listing { suite: suite.name.into(), cases })
+    let expectations = suite.expectations.iter().map(Expectation::owned).collect();
+    print(&Listing { suite: suite.name.into(), cases, expectations })
 }
 
 fn listed(case: Case) -> Listed {

@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -235,9 +236,13 @@ struct Folder {
 impl Folder {
     fn make(services: &Path, endpoint: &Endpoint) -> io::Result<Self> {
         fs::create_dir_all(services)?;
-        let names = (0u32..).map(|number| format!("{}-{number}", std::process::id()));
-        for path in names.map(|name| services.join(name)) {
+        // No number comes twice: what is left of one service must not meet the next.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = services.join(format!("{}-{number}", std::process::id()));
             let mut lock = match File::create_new(lock_of(&path)) {
+                // Of a dead process with our number, which could not be swept.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
                 lock => lock?,
             };
@@ -246,7 +251,6 @@ impl Folder {
             fs::create_dir_all(&path)?;
             return Ok(Self { path, _lock: lock });
         }
-        unreachable!("there are more numbers than files")
     }
 }
 
@@ -313,5 +317,6 @@ pub(crate) fn serve(service: Service, folder: &Path, answer: &Path) -> Result<()
     }
     drop(guard);
     sweep(folder);
+    remove(folder);
     written
 }

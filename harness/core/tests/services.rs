@@ -56,6 +56,10 @@ impl Drop for Open {
     }
 }
 
+#[expect(
+    clippy::zombie_processes,
+    reason = "what a start that fails leaves is what a sweep is for"
+)]
 fn open_shop(folder: &Path) -> Result<Started, String> {
     note(&format!("start {}", std::process::id()));
     let manner = std::env::var(MANNER).unwrap();
@@ -325,7 +329,6 @@ fn a_killed_runner_leaves_nothing() {
     wait_until("the service is there", || world.noted("keeper").len() == 1);
     runner.kill().unwrap();
     runner.wait().unwrap();
-    wait_until("it has swept", || !world.noted("swept").is_empty());
     wait_until("it has ended", || !lives(&world.noted("start")[0]));
     world.check_swept();
 }

@@ -1,6 +1,7 @@
 //! What is known, how well, and what is not: the matrix of models and endpoints. Pure.
 //!
-//! Every count of results stands beside its mark; results with different marks are never in one number.
+//! Every count of results stands beside its mark; results with different marks are never in one number, nor are
+//! those with and those without fallbacks.
 //! How it looks as Markdown or HTML is `report`.
 
 use crate::plan::Stored;
@@ -10,11 +11,13 @@ use proofmark::record::Outcome;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Results with one mark. The three counts exclude each other.
+/// Results of one kind: with one mark, and all with or all without fallbacks. The three counts exclude each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// What these results prove; null for runs that opened no device.
     pub mark: Option<Mark>,
+    /// Whether ops of these results ran elsewhere than on the device.
+    pub fallback: bool,
     /// All of them.
     pub measured: usize,
     /// Passed, and still of this code.
@@ -75,9 +78,14 @@ fn add(cell: &mut Cell, case: &Listed, stored: &Stored) {
         cell.unmeasured += 1;
         return;
     };
-    let place = cell.results.iter().position(|counts| counts.mark == past.mark);
+    let place =
+        cell.results.iter().position(|c| (c.mark, c.fallback) == (past.mark, past.fell_back));
     let place = place.unwrap_or_else(|| {
-        cell.results.push(Counts { mark: past.mark, ..Counts::default() });
+        cell.results.push(Counts {
+            mark: past.mark,
+            fallback: past.fell_back,
+            ..Counts::default()
+        });
         cell.results.len() - 1
     });
     let counts = &mut cell.results[place];
@@ -103,26 +111,30 @@ mod tests {
     fn past(digest: &str, outcome: Outcome, mark: Option<Mark>) -> Past {
         let (parts, recorded_at) = (Vec::new(), jiff::Timestamp::UNIX_EPOCH);
         let fingerprint = digest.to_owned();
-        Past { fingerprint, parts, recorded_at, outcome, mark, noise: Vec::new(), seconds: 1.0 }
+        let (noise, seconds, fell_back) = (Vec::new(), 1.0, false);
+        Past { fingerprint, parts, recorded_at, outcome, mark, noise, seconds, fell_back }
     }
 
     #[test]
     fn marks_are_counted_apart() {
         let absent = Absence::Endpoint { reason: "no GPU".into() };
-        let ids = ["m/cpu/f32/b1", "m/cpu/f32/b2", "m/cpu/f32/b3", "m/cpu/f32/b4", "m/cpu/f32/b5"];
+        let ids = ["b1", "b2", "b3", "b4", "b5", "b6"].map(|shape| format!("m/cpu/f32/{shape}"));
         let mut cases: Vec<_> = ids.iter().map(|id| listed(id, None)).collect();
         cases.push(listed("m/cuda/f32/b1", Some(absent)));
         let now = cases[0].fingerprint.digest.clone();
+        let elsewhere = past(&now, Outcome::Passed, Some(Mark::Real));
         let stored = Stored::from([
-            (ids[0].into(), past(&now, Outcome::Passed, Some(Mark::Real))),
-            (ids[1].into(), past(&now, Outcome::Passed, Some(Mark::Software))),
-            (ids[2].into(), past("other", Outcome::Passed, Some(Mark::Real))),
-            (ids[3].into(), past(&now, Outcome::TimedOut, None)),
+            (ids[0].clone(), past(&now, Outcome::Passed, Some(Mark::Real))),
+            (ids[1].clone(), past(&now, Outcome::Passed, Some(Mark::Software))),
+            (ids[2].clone(), past("other", Outcome::Passed, Some(Mark::Real))),
+            (ids[3].clone(), past(&now, Outcome::TimedOut, None)),
+            (ids[5].clone(), Past { fell_back: true, ..elsewhere }),
         ]);
         let cells = coverage(&cases, &stored);
-        assert_eq!((cells.len(), cells[0].known, cells[0].unmeasured), (2, 5, 1));
+        assert_eq!((cells.len(), cells[0].known, cells[0].unmeasured), (2, 6, 1));
         let counts = |mark, passed, failed, stale| Counts {
             mark,
+            fallback: false,
             measured: passed + failed + stale,
             passed,
             failed,
@@ -132,6 +144,7 @@ mod tests {
             counts(Some(Mark::Real), 1, 0, 1),
             counts(Some(Mark::Software), 1, 0, 0),
             counts(None, 0, 1, 0),
+            Counts { fallback: true, ..counts(Some(Mark::Real), 1, 0, 0) },
         ];
         assert_eq!(cells[0].results, expected);
         assert_eq!((cells[1].absent, cells[1].results.len()), (1, 0));

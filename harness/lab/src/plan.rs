@@ -5,7 +5,7 @@
 //! # Order
 //! Cases that a critical glob matches come first, in the order of the globs. The rest, and equals, are ordered
 //! by value per expected second, then by id. The value is a weight of the reason: 4 for a case without a result
-//! and for one whose result no longer describes the code, 2 for a failure, age ÷ allowed age (at most 4) for a
+//! and for one whose result no longer describes the code or what is allowed, 2 for a failure, age ÷ allowed age (at most 4) for a
 //! stale result, noise ÷ allowed noise (at most 2) for a noisy one, 1 if it is only forced. The expected time is
 //! what the last run of the case took and [`OVERHEAD_SECONDS`], the timeout if it ended there, or
 //! [`DEFAULT_SECONDS`].
@@ -49,6 +49,8 @@ pub struct Past {
     pub noise: Vec<f64>,
     /// What the run took, in seconds, as far as its record tells.
     pub seconds: f64,
+    /// Ops ran elsewhere than on the device.
+    pub fell_back: bool,
 }
 
 /// What is stored, by case id.
@@ -69,6 +71,8 @@ pub struct Options {
     pub critical: Critical,
     /// The time after which a case is killed.
     pub timeout: Duration,
+    /// Ops that a device cannot do may run elsewhere.
+    pub allow_fallback: bool,
 }
 
 impl Options {
@@ -76,7 +80,8 @@ impl Options {
     pub fn new(now: Timestamp) -> Self {
         let critical = Critical::default();
         let timeout = Settings::default().timeout;
-        Self { now, max_age: None, force: false, noise_limit: NOISE_LIMIT, critical, timeout }
+        let (max_age, force, allow_fallback) = (None, false, false);
+        Self { now, max_age, force, noise_limit: NOISE_LIMIT, critical, timeout, allow_fallback }
     }
 }
 
@@ -116,6 +121,8 @@ pub enum Reason {
         /// How it ended.
         outcome: Outcome,
     },
+    /// Ops ran elsewhere than on the device, which the user does not allow now: another kind of result.
+    Fallback,
     /// Its result is older than allowed.
     Stale {
         /// How old, in seconds.
@@ -137,6 +144,7 @@ impl fmt::Display for Reason {
             Self::Changed { parts } if parts.is_empty() => f.write_str("changed"),
             Self::Changed { parts } => write!(f, "changed: {}", parts.join(", ")),
             Self::Failed { outcome } => write!(f, "failed before: {}", outcome.name()),
+            Self::Fallback => f.write_str("ran in part elsewhere"),
             Self::Stale { age_s } if *age_s < 86_400.0 => write!(f, "stale: {age_s:.0} s old"),
             Self::Stale { age_s } => write!(f, "stale: {:.1} days old", age_s / 86_400.0),
             Self::Noisy { noise } => write!(f, "noisy: {:.1} %", 100.0 * noise),
@@ -213,6 +221,9 @@ fn reason(case: &Listed, past: Option<&Past>, options: &Options) -> Option<Reaso
     if past.outcome != Outcome::Passed {
         return Some(Reason::Failed { outcome: past.outcome });
     }
+    if past.fell_back && !options.allow_fallback {
+        return Some(Reason::Fallback);
+    }
     let age = options.now.duration_since(past.recorded_at);
     if options.max_age.is_some_and(|max| age.as_secs_f64() > max.as_secs_f64()) {
         return Some(Reason::Stale { age_s: age.as_secs_f64() });
@@ -227,7 +238,7 @@ fn reason(case: &Listed, past: Option<&Past>, options: &Options) -> Option<Reaso
 
 fn entry(case: &Listed, reason: Reason, past: Option<&Past>, options: &Options) -> Entry {
     let value = match &reason {
-        Reason::Missing | Reason::Changed { .. } => 4.0,
+        Reason::Missing | Reason::Changed { .. } | Reason::Fallback => 4.0,
         Reason::Failed { .. } => 2.0,
         Reason::Stale { age_s } => {
             let max = options.max_age.map_or(f64::INFINITY, |max| max.as_secs_f64());

@@ -47,7 +47,8 @@ fn measure(model: &Model, stored: &mut Stored) {
 
 fn past(fingerprint: String, outcome: Outcome, noise: Vec<f64>) -> Past {
     let recorded_at = Timestamp::from_second(NOW).unwrap();
-    Past { fingerprint, parts: Vec::new(), recorded_at, outcome, mark: None, noise, seconds: 1.0 }
+    let (parts, mark, seconds, fell_back) = (Vec::new(), None, 1.0, false);
+    Past { fingerprint, parts, recorded_at, outcome, mark, noise, seconds, fell_back }
 }
 
 fn options() -> Options {
@@ -153,6 +154,9 @@ fn each_reason_is_named() {
     check(passed(&[0.5, 0.5]), &options(), Some(Reason::Noisy { noise: 0.5 }));
     check(passed(&[0.5, 0.5, 0.5]), &options(), None);
     check(passed(&[0.5, 0.01, 0.5]), &options(), Some(Reason::Noisy { noise: 0.5 }));
+    let elsewhere = Past { fell_back: true, ..passed(&[0.01]) };
+    check(elsewhere.clone(), &options(), Some(Reason::Fallback));
+    check(elsewhere, &Options { allow_fallback: true, ..options() }, None);
     let forced = Options { force: true, ..options() };
     check(passed(&[0.01]), &forced, Some(Reason::Forced));
 }

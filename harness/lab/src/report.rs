@@ -1,14 +1,20 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
-//! What is counted is `coverage`; JSON is its own serialisation.
+//! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
+//! pages of `page`.
+
+pub mod browsers;
+pub mod page;
 
 use crate::coverage::{Cell, Counts};
+use proofmark::Mark;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// What the numbers mean; below every report.
 pub const LEGEND: &str = "Each count of results has its mark: real ran on the hardware it names, software on an \
-adapter that imitates it, simulated did not run, claimed cannot show it; unopened opened no device. \
+adapter that imitates it, simulated did not run, claimed cannot show it; unopened opened no device; with fallbacks means that ops \
+ran elsewhere than on the device. \
 Passed and failed results are of this code, stale ones of other code, weights, drivers or tools.";
 
 /// The matrix as rows of text: a header, then a row per model. A cell without cases is empty.
@@ -31,7 +37,7 @@ pub fn matrix(cells: &[Cell]) -> Vec<Vec<String>> {
 fn describe(cell: &Cell) -> String {
     let mut text = format!("{} known", cell.known);
     for counts in &cell.results {
-        let mark = counts.mark.map_or("unopened", proofmark::Mark::name);
+        let mark = kind(counts.mark, counts.fallback);
         let Counts { measured, passed, failed, stale, .. } = *counts;
         let _ = write!(text, "; {mark}: {measured} measured");
         for (count, what) in [(passed, "passed"), (failed, "failed"), (stale, "stale")] {
@@ -46,6 +52,13 @@ fn describe(cell: &Cell) -> String {
         }
     }
     text
+}
+
+/// What kind of thing a number is: its mark, and whether ops ran elsewhere than on the device. Only numbers of one
+/// kind are comparable.
+pub fn kind(mark: Option<Mark>, fell_back: bool) -> String {
+    let mark = mark.map_or("unopened", Mark::name);
+    if fell_back { format!("{mark} with fallbacks") } else { mark.to_owned() }
 }
 
 /// Endpoint and reason of everything that is absent, each once.
@@ -82,9 +95,9 @@ pub fn markdown(cells: &[Cell]) -> String {
     text
 }
 
-/// A cell must stay one cell on one line, and must not become HTML.
+/// A cell must stay one cell on one line, and must not become HTML or a link.
 fn escape_markdown(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('|', "\\|");
+    let text = text.replace('\\', "\\\\").replace('|', "\\|").replace('[', "\\[");
     text.replace('&', "&amp;").replace('<', "&lt;").replace(['\n', '\r'], " ")
 }
 
@@ -136,18 +149,19 @@ fn escape_html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proofmark::Mark;
 
     fn cell() -> Cell {
-        let real = Counts { mark: Some(Mark::Real), measured: 3, passed: 2, failed: 0, stale: 1 };
-        let none = Counts { mark: None, measured: 1, passed: 0, failed: 1, stale: 0 };
+        let real = Counts { mark: Some(Mark::Real), measured: 3, passed: 2, ..Counts::default() };
+        let real = Counts { stale: 1, ..real };
+        let none = Counts { measured: 1, failed: 1, ..Counts::default() };
+        let mixed = Counts { mark: Some(Mark::Software), fallback: true, ..none };
         Cell {
             model: "m<b>|x".into(),
             endpoint: "cpu".into(),
             known: 6,
             absent: 1,
             unmeasured: 1,
-            results: vec![real, none],
+            results: vec![real, none, mixed],
             reasons: BTreeSet::from(["<script>alert('x')</script> | it\nis \"gone\"".to_owned()]),
         }
     }
@@ -155,6 +169,7 @@ mod tests {
     #[test]
     fn every_number_has_its_mark() {
         let expected = "6 known; real: 3 measured, 2 passed, 1 stale; unopened: 1 measured, 1 failed; \
+                        software with fallbacks: 1 measured, 1 failed; \
                         1 unmeasured; 1 absent";
         assert_eq!(describe(&cell()), expected);
     }

@@ -16,6 +16,7 @@ use crate::output::Format;
 use crate::process;
 use crate::suites::Suite;
 use anyhow::{Context as _, Result, bail};
+use clap::builder::BoolishValueParser;
 use measure::Done;
 use proofmark::environment::machine;
 use proofmark::settings::{parse_duration, parse_samples};
@@ -64,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_delimiter = ',')]
     batch: Vec<NonZeroUsize>,
     /// Let ops that a device cannot do run elsewhere; each is told in the record
-    #[arg(long)]
+    #[arg(long, env = proofmark::env::ALLOW_FALLBACK, value_parser = BoolishValueParser::new())]
     allow_fallback: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -210,6 +211,7 @@ impl Run<'_> {
         let (max_age, force) = (self.args.max_age, self.args.force);
         let mut options = Options { max_age, force, critical, ..Options::new(clock::now()) };
         options.timeout = self.args.timeout.unwrap_or(options.timeout);
+        options.allow_fallback = self.args.allow_fallback;
         Ok(options)
     }
 

@@ -1,12 +1,13 @@
 //! What `incremental` prints: the plan, the table of what was measured, and the same as JSON.
 
 use super::measure::Done;
-use crate::output::{self, duration_ns, percent, three_digits};
+use crate::output;
 use anyhow::Result;
 use proofmark::Absence;
 use proofmark::record::Record;
+use proofmark_lab::figures::{duration_ns, percent, three_digits};
 use proofmark_lab::plan::{Entry, Plan, Skipped};
-use proofmark_lab::stats;
+use proofmark_lab::{report, stats};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -57,7 +58,10 @@ fn row(done: &Done) -> [String; 7] {
     let figure = |value: Option<String>| value.unwrap_or_else(|| "-".into());
     [
         record.case.to_string(),
-        record.mark.map_or("-", proofmark::Mark::name).to_owned(),
+        match record.mark {
+            None => "-".to_owned(),
+            mark => report::kind(mark, !record.fallbacks.is_empty()),
+        },
         done.reason.to_string(),
         figure(median.map(duration_ns)),
         figure(stats::relative_noise(samples).map(percent)),
@@ -130,6 +134,7 @@ fn object(done: &Done) -> Value {
         "reason": done.reason,
         "outcome": record.outcome,
         "mark": record.mark,
+        "fallbacks": record.fallbacks,
         "message": record.message,
         "latency_ns_median": stats::median(samples),
         "relative_noise": stats::relative_noise(samples),

@@ -106,9 +106,13 @@ fn write(connection: &Connection, lines: &[Line], ingested: &mut Ingested) -> du
     insert(connection, "fingerprint_parts", "fingerprint, position", &rows.fingerprint_parts)?;
     insert(connection, "outputs", "result_id, position", &rows.outputs)?;
     insert(connection, "op_times", "result_id, position", &rows.op_times)?;
+    insert(connection, "details", "result_id, name", &rows.details)?;
+    insert(connection, "stages", "result_id, stage", &rows.stages)?;
+    insert(connection, "fallbacks", "result_id, position", &rows.fallbacks)?;
     ingested.probes += insert(connection, "probes", "id", &rows.probes)?;
     insert(connection, "probe_limits", "probe_id, name", &rows.probe_limits)?;
     insert(connection, "probe_features", "probe_id, name", &rows.probe_features)?;
+    insert(connection, "probe_details", "probe_id, name", &rows.probe_details)?;
     Ok(())
 }
 

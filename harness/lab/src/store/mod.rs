@@ -8,6 +8,7 @@ mod ingest;
 mod past;
 mod query;
 mod rows;
+mod runs;
 mod schema;
 
 pub use error::StoreError;

@@ -14,6 +14,9 @@ use std::collections::{BTreeSet, HashMap};
 const RAN: &str = "purpose = 'measure' AND outcome <> 'skipped' \
                    AND (outcome <> 'passed' OR latency_ns_median IS NOT NULL)";
 
+/// Whether ops of a result ran elsewhere than on its device.
+const FELL_BACK: &str = "(results.id IN (SELECT result_id FROM fallbacks))";
+
 impl Store {
     /// The latest measurement of each case on this machine. The parts of a fingerprint are read only where it
     /// is not the wanted one, and earlier noise only where the latest is above `noise_limit`.
@@ -41,7 +44,7 @@ impl Store {
 /// a window over whole rows.
 fn latest(connection: &Connection, machine: &str) -> duckdb::Result<Stored> {
     let sql = format!(
-        "SELECT case_id, fingerprint, epoch_us(recorded_at), outcome, mark, relative_noise, busy_ns \
+        "SELECT case_id, fingerprint, epoch_us(recorded_at), outcome, mark, relative_noise, busy_ns, {FELL_BACK} \
          FROM results WHERE rowid IN \
          (SELECT max_by(rowid, recorded_at) FROM results WHERE machine = ? AND {RAN} GROUP BY case_id)"
     );
@@ -63,19 +66,20 @@ fn latest(connection: &Connection, machine: &str) -> duckdb::Result<Stored> {
             mark,
             noise: noise.into_iter().collect(),
             seconds: row.get::<_, f64>(6)? * 1e-9,
+            fell_back: row.get(7)?,
         };
         stored.insert(row.get(0)?, past);
     }
     Ok(stored)
 }
 
-const MARKS: [Mark; 4] = [Mark::Real, Mark::Software, Mark::Simulated, Mark::Claimed];
+pub(super) const MARKS: [Mark; 4] = [Mark::Real, Mark::Software, Mark::Simulated, Mark::Claimed];
 /// Those of [`RAN`].
-const OUTCOMES: [Outcome; 4] =
+pub(super) const OUTCOMES: [Outcome; 4] =
     [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Crashed];
 
 /// A value by its name; the tables hold no other names.
-fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Option<T> {
+pub(super) fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, wanted: &str) -> Option<T> {
     all.iter().copied().find(|value| name(*value) == wanted)
 }
 
@@ -90,13 +94,14 @@ fn add_noise(
     for (case, past) in stored.iter_mut() {
         if past.noise.iter().any(|&noise| noise > noise_limit) {
             past.noise.clear();
-            asked.push([case.clone(), past.fingerprint.clone()]);
+            asked.push([case.clone(), past.fingerprint.clone(), past.fell_back.to_string()]);
         }
     }
     ask(connection, &asked)?;
     let sql = format!(
         "SELECT results.case_id, relative_noise FROM results \
          JOIN asked ON results.case_id = asked.a AND results.fingerprint = asked.b \
+         AND {FELL_BACK} = asked.c::BOOLEAN \
          WHERE machine = ? AND {RAN} AND relative_noise IS NOT NULL \
          WINDOW newest AS (PARTITION BY results.case_id ORDER BY recorded_at DESC, id DESC) \
          QUALIFY row_number() OVER newest <= {NOISY_RUNS} \
@@ -126,7 +131,8 @@ fn add_parts(
         }
     }
     let digests: BTreeSet<_> = changed.iter().map(|id| stored[id].fingerprint.clone()).collect();
-    let asked: Vec<_> = digests.into_iter().map(|digest| [digest, String::new()]).collect();
+    let asked: Vec<_> =
+        digests.into_iter().map(|digest| [digest, String::new(), String::new()]).collect();
     if asked.is_empty() {
         return Ok(());
     }
@@ -148,12 +154,13 @@ fn add_parts(
     Ok(())
 }
 
-/// Makes these pairs the table `asked` of this connection.
-fn ask(connection: &Connection, pairs: &[[String; 2]]) -> duckdb::Result<()> {
-    connection.execute_batch("CREATE OR REPLACE TEMP TABLE asked (a VARCHAR, b VARCHAR)")?;
+/// Makes these rows the table `asked` of this connection.
+fn ask(connection: &Connection, rows: &[[String; 3]]) -> duckdb::Result<()> {
+    let columns = "a VARCHAR, b VARCHAR, c VARCHAR";
+    connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE asked ({columns})"))?;
     let mut appender = connection.appender_to_catalog_and_db("asked", "temp", "main")?;
-    for pair in pairs {
-        appender.append_row(appender_params_from_iter(pair))?;
+    for row in rows {
+        appender.append_row(appender_params_from_iter(row))?;
     }
     appender.flush()
 }

@@ -13,9 +13,13 @@ pub(super) struct Rows {
     pub(super) fingerprint_parts: Vec<Vec<Value>>,
     pub(super) outputs: Vec<Vec<Value>>,
     pub(super) op_times: Vec<Vec<Value>>,
+    pub(super) details: Vec<Vec<Value>>,
+    pub(super) stages: Vec<Vec<Value>>,
+    pub(super) fallbacks: Vec<Vec<Value>>,
     pub(super) probes: Vec<Vec<Value>>,
     pub(super) probe_limits: Vec<Vec<Value>>,
     pub(super) probe_features: Vec<Vec<Value>>,
+    pub(super) probe_details: Vec<Vec<Value>>,
 }
 
 impl Rows {
@@ -30,6 +34,7 @@ impl Rows {
     fn push_record(&mut self, record: &Record) {
         self.results.push(result(record));
         self.push_parts(&record.fingerprint);
+        self.push_origin(record);
         for (position, output) in record.outputs.iter().enumerate() {
             self.outputs.push(vec![
                 text(&record.id),
@@ -48,6 +53,23 @@ impl Rows {
                 position,
                 text(&op.name),
                 number(op.time_ns),
+            ]);
+        }
+    }
+
+    /// What schema 2 added.
+    fn push_origin(&mut self, record: &Record) {
+        let details = record.device.iter().flat_map(|device| &device.details);
+        self.details.extend(details.map(|(name, value)| pair(&record.id, name, text(value))));
+        let stages = record.metrics.stages.iter();
+        self.stages.extend(stages.map(|(name, &ns)| pair(&record.id, name, number(ns))));
+        for (position, fallback) in record.fallbacks.iter().enumerate() {
+            self.fallbacks.push(vec![
+                text(&record.id),
+                number(position as u64),
+                text(&fallback.op),
+                text(&fallback.why),
+                text(&fallback.to),
             ]);
         }
     }
@@ -79,7 +101,10 @@ impl Rows {
             optional(finding.driver.as_deref()),
         ]);
         for (name, value) in &finding.limits {
-            self.probe_limits.push(vec![text(&probe.id), text(name), number(*value)]);
+            self.probe_limits.push(pair(&probe.id, name, number(*value)));
+        }
+        for (name, value) in &finding.details {
+            self.probe_details.push(pair(&probe.id, name, text(value)));
         }
         for name in &finding.features {
             self.probe_features.push(vec![text(&probe.id), text(name)]);
@@ -145,6 +170,11 @@ fn busy_ns(record: &Record) -> f64 {
     let metrics = &record.metrics;
     let before = [metrics.load_ns, metrics.compile_ns, metrics.first_run_ns];
     measured + before.into_iter().flatten().map(|ns| ns as f64).sum::<f64>()
+}
+
+/// A row of a table of named values of something.
+fn pair(of: &str, name: &str, value: Value) -> Vec<Value> {
+    vec![text(of), text(name), value]
 }
 
 fn text(text: &str) -> Value {

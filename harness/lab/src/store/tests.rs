@@ -6,8 +6,8 @@ use proofmark::fingerprint::{Fingerprint, Part};
 use proofmark::journal::Journal;
 use proofmark::protocol::Listed;
 use proofmark::record::{
-    DeviceFacts, Environment, FORMAT, Line, Metrics, OpTime, Outcome, OutputCheck, Probe, Purpose,
-    Record, Samples,
+    DeviceFacts, Environment, FORMAT, Fallback, Line, Metrics, OpTime, Outcome, OutputCheck, Probe,
+    Purpose, Record, Samples,
 };
 use proofmark::{Endpoint, Finding, Mark};
 use serde_json::json;
@@ -216,6 +216,104 @@ fn a_probe_is_kept_with_its_limits() {
     assert_eq!(rows, expected);
     assert_eq!(world.rows("SELECT value FROM probe_limits")[0]["value"], u64::MAX);
     assert_eq!(world.rows("SELECT name FROM probe_features")[0]["name"], "it's");
+}
+
+#[test]
+fn where_a_result_comes_from_is_kept() {
+    let mut world = World::new();
+    let mut record = world.record(CASE, &[1.0]);
+    mix(&mut record);
+    world.write(record);
+    let mut finding = Finding::absent(Endpoint::CPU, "no browser");
+    finding.details.insert("looked at".into(), "/usr/bin/browser".into());
+    let (suite, machine, id) = ("s".into(), "here".into(), "a".into());
+    let recorded_at = jiff::Timestamp::UNIX_EPOCH;
+    let probe = Probe { format: 1, id, recorded_at, suite, machine, finding };
+    world.journal.append(&Line::Probe(probe)).unwrap();
+    world.ingest();
+    check_mixed(&world);
+    let rows = world.rows("SELECT name, value FROM probe_details");
+    assert_eq!(rows, json!([{ "name": "looked at", "value": "/usr/bin/browser" }]));
+}
+
+/// Makes a record of a browser that could not do all.
+fn mix(record: &mut Record) {
+    let details = &mut record.device.as_mut().unwrap().details;
+    details.insert("browser".into(), "it's \"147\"".into());
+    record.metrics.stages.insert("page".into(), u64::MAX);
+    for op in ["topk", "gather"] {
+        let (op, why, to) = (op.to_owned(), "not in opSupportLimits".into(), "cpu".into());
+        record.fallbacks.push(Fallback { op, why, to });
+    }
+}
+
+#[track_caller]
+fn check_mixed(world: &World) {
+    let rows = world.rows("SELECT name, value FROM details");
+    assert_eq!(rows, json!([{ "name": "browser", "value": "it's \"147\"" }]));
+    let rows = world.rows("SELECT stage, time_ns FROM stages");
+    assert_eq!(rows, json!([{ "stage": "page", "time_ns": u64::MAX }]));
+    let rows = world.rows("SELECT op, why, goes_to FROM fallbacks ORDER BY position");
+    let row = |op| json!({ "op": op, "why": "not in opSupportLimits", "goes_to": "cpu" });
+    assert_eq!(rows, json!([row("topk"), row("gather")]));
+    let rows = world.rows("SELECT case_id, fallbacks FROM latest_results");
+    assert_eq!(rows, json!([{ "case_id": CASE, "fallbacks": 2 }]));
+}
+
+#[test]
+fn results_with_fallbacks_are_told_from_those_without() {
+    let mut world = World::new();
+    // How many of the results so far are of the kind of the latest: each kind has a noise of its own.
+    for (latency, fell_back, of_its_kind) in [(9.0, true, 1), (3.0, false, 1), (8.0, true, 2)] {
+        let mut record = world.record(CASE, &[1.0, 5.0, latency]);
+        if fell_back {
+            mix(&mut record);
+        }
+        world.write(record);
+        world.ingest();
+        let past = world.open().past("here", &[], 0.0).unwrap().remove(CASE).unwrap();
+        assert_eq!((past.fell_back, past.noise.len()), (fell_back, of_its_kind));
+        let rows = world.rows("SELECT fallbacks FROM latest_results");
+        assert_eq!(rows, json!([{ "fallbacks": if fell_back { 2 } else { 0 } }]));
+    }
+}
+
+#[test]
+fn lines_of_format_1_are_read() {
+    let mut world = World::new();
+    let record = Record { format: 1, ..world.record(CASE, &[1.0]) };
+    let text = serde_json::to_string(&record).unwrap();
+    let new = ["details", "stages", "fallbacks"].map(|word| text.contains(word));
+    assert_eq!(new, [false; 3], "this is not a line as format 1 had it: {text}");
+    world.write(record);
+    assert_eq!(world.ingest().results, 1);
+}
+
+#[test]
+fn a_database_of_schema_1_is_brought_up_to_date() {
+    let mut world = World::new();
+    let mut mixed = world.record(CASE, &[1.0]);
+    mix(&mut mixed);
+    world.write(mixed);
+    world.ingest();
+    // What an older version has made of it: the row, and that all files were read.
+    let now = world.folder.path().join("now.duckdb");
+    fs::rename(world.db(), &now).unwrap();
+    let connection = Connection::open(world.db()).unwrap();
+    connection.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    let copied = format!(
+        "ATTACH '{}' AS now; INSERT INTO results SELECT * FROM now.results;
+         INSERT INTO files SELECT * FROM now.files; DETACH now",
+        now.display()
+    );
+    connection.execute_batch(&copied).unwrap();
+    connection.close().unwrap();
+    let error = Store::open_read_only(&world.db()).unwrap_err();
+    assert!(matches!(error, StoreError::Older { found: 1, .. }), "{error}");
+    // The row is known, and still its line is read again.
+    assert_eq!(world.ingest().results, 0);
+    check_mixed(&world);
+    assert_eq!(world.rows("SELECT count(*) AS n FROM results")[0]["n"], 1);
 }
 
 #[test]

@@ -1,64 +1,44 @@
-//! `report`: what is known of the workspace's cases on this machine, and what is not.
+//! `report coverage`: the matrix of models and endpoints.
 
+use super::{Format, write};
 use crate::cases::Cases;
 use crate::context::Context;
 use crate::output;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use proofmark::environment::machine;
 use proofmark_lab::coverage::{Cell, coverage};
 use proofmark_lab::plan::NOISE_LIMIT;
 use proofmark_lab::report;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-/// Flags of `report`.
+/// Flags of `report coverage`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    report: Report,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Report {
-    /// Models by endpoints: known, measured, passed, failed, stale and absent cases, with their marks
-    Coverage {
-        /// How to print
-        #[arg(long, value_enum, default_value_t = Format::Markdown)]
-        format: Format,
-        /// A file to write instead of the standard output
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Markdown,
-    Html,
-    Json,
-    Table,
+pub(super) struct Args {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Markdown)]
+    format: Format,
+    /// A file to write instead of the standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 impl Args {
     /// Lists the cases, reads what is stored of them, and prints the matrix.
-    pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
-        let Report::Coverage { format, out } = self.report;
+    pub(super) fn run(self, context: &Context) -> Result<()> {
         let suites = context.workspace.build()?;
         let cases = Cases::list(&suites, &[])?;
         let stored = context.ingest()?.past(&machine().machine, &cases.listed, NOISE_LIMIT)?;
         let cells = coverage(&cases.listed, &stored);
-        let text = match format {
+        let text = match self.format {
             Format::Markdown => report::markdown(&cells),
             Format::Html => report::html(&cells),
             Format::Json => serde_json::to_string_pretty(&cells)? + "\n",
             Format::Table => table(&cells),
         };
-        match out {
-            None => output::print(&text)?,
-            Some(path) => std::fs::write(&path, text)
-                .with_context(|| format!("failed to write the report {}", path.display()))?,
+        match self.out {
+            None => output::print(&text),
+            Some(path) => write(&path, text),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -1,0 +1,183 @@
+//! Pages of headings, text and tables, as HTML that needs nothing else and as Markdown.
+//!
+//! What stands on them is told by the reports, for instance `browsers`; a terminal shows the same tables.
+
+use super::{STYLE, escape_html, escape_markdown};
+use std::fmt::Write as _;
+
+/// A page, or a part of one long document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Its name: of its file without the extension, and of its place in a long document.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// What stands on it.
+    pub blocks: Vec<Block>,
+}
+
+/// A piece of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// A heading below the title.
+    Heading(String),
+    /// A paragraph.
+    Text(String),
+    /// A table: its first row and first column name the others.
+    Table(Vec<Vec<Cell>>),
+}
+
+/// A cell of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// Its lines.
+    pub lines: Vec<String>,
+    /// What it says to those who ask for more.
+    pub more: Vec<String>,
+    /// The name of the page to which it leads.
+    pub link: Option<String>,
+}
+
+impl Cell {
+    /// A cell of these lines.
+    pub fn lines(lines: Vec<String>) -> Self {
+        Self { lines, ..Self::default() }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.more.is_empty()
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::lines(if text.is_empty() { Vec::new() } else { vec![text.to_owned()] })
+    }
+}
+
+/// Where the pages are beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// In one document.
+    Within,
+    /// Each in a file of its own.
+    Files,
+}
+
+/// Says to the browser itself that nothing may be loaded.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// The first column stays in view on a narrow screen.
+const NARROW: &str = "td:first-child,th:first-child{position:sticky;left:0;background:Canvas}\
+td,th{max-width:24rem;overflow-wrap:anywhere}details{font-size:.85em}ul{margin:0;padding-left:1rem}";
+
+/// One document of HTML with these pages.
+pub fn html(pages: &[Page], links: Links) -> String {
+    let title = escape_html(pages.first().map_or("", |page| &page.title));
+    let mut text = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <title>{title}</title>\n<style>{STYLE}{NARROW}</style>\n"
+    );
+    for page in pages {
+        let (name, title) = (escape_html(&page.name), escape_html(&page.title));
+        let _ = writeln!(text, "<h1 id=\"{name}\">{title}</h1>");
+        for block in &page.blocks {
+            match block {
+                Block::Heading(heading) => {
+                    let _ = writeln!(text, "<h2>{}</h2>", escape_html(heading));
+                }
+                Block::Text(paragraph) => {
+                    let _ = writeln!(text, "<p>{}</p>", escape_html(paragraph));
+                }
+                Block::Table(rows) => html_table(&mut text, rows, links),
+            }
+        }
+    }
+    text.push_str("</html>\n");
+    text
+}
+
+fn html_table(text: &mut String, rows: &[Vec<Cell>], links: Links) {
+    text.push_str("<div class=\"scroll\"><table>\n");
+    for (index, row) in rows.iter().enumerate() {
+        text.push_str("<tr>");
+        for (column, cell) in row.iter().enumerate() {
+            let tag = if index == 0 || column == 0 { "th" } else { "td" };
+            let _ = write!(text, "<{tag}>{}</{tag}>", html_cell(cell, links));
+        }
+        text.push_str("</tr>\n");
+    }
+    text.push_str("</table></div>\n");
+}
+
+fn html_cell(cell: &Cell, links: Links) -> String {
+    let lines: Vec<_> = cell.lines.iter().map(|line| escape_html(line)).collect();
+    let mut text = lines.join("<br>");
+    if let Some(page) = &cell.link {
+        let page = escape_html(page);
+        let target = match links {
+            Links::Within => format!("#{page}"),
+            Links::Files => format!("{page}.html"),
+        };
+        text = format!("<a href=\"{target}\">{text}</a>");
+    }
+    if !cell.more.is_empty() {
+        text.push_str("<details><summary>more</summary><ul>");
+        for line in &cell.more {
+            let _ = write!(text, "<li>{}</li>", escape_html(line));
+        }
+        text.push_str("</ul></details>");
+    }
+    text
+}
+
+/// These pages as one document of Markdown.
+pub fn markdown(pages: &[Page], links: Links) -> String {
+    let mut text = String::new();
+    for (index, page) in pages.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        let name = escape_html(&page.name);
+        let _ = writeln!(text, "{gap}<a id=\"{name}\"></a>\n\n# {}", escape_markdown(&page.title));
+        for block in &page.blocks {
+            match block {
+                Block::Heading(heading) => {
+                    let _ = writeln!(text, "\n## {}", escape_markdown(heading));
+                }
+                Block::Text(paragraph) => {
+                    let _ = writeln!(text, "\n{}", escape_markdown(paragraph));
+                }
+                Block::Table(rows) => markdown_table(&mut text, rows, links),
+            }
+        }
+    }
+    text
+}
+
+fn markdown_table(text: &mut String, rows: &[Vec<Cell>], links: Links) {
+    text.push('\n');
+    for (index, row) in rows.iter().enumerate() {
+        let cells: Vec<_> = row.iter().map(|cell| markdown_cell(cell, links)).collect();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+        if index == 0 {
+            let _ = writeln!(text, "|{}", "---|".repeat(row.len()));
+        }
+    }
+}
+
+fn markdown_cell(cell: &Cell, links: Links) -> String {
+    let lines: Vec<_> = cell.lines.iter().map(|line| escape_markdown(line)).collect();
+    let mut text = lines.join("<br>");
+    if let Some(page) = &cell.link {
+        text = match links {
+            Links::Within => format!("[{text}](#{page})"),
+            Links::Files => format!("[{text}]({page}.md)"),
+        };
+    }
+    // A table of Markdown cannot fold, so that more stands where it would open.
+    for line in &cell.more {
+        let _ = write!(text, "<br>• {}", escape_markdown(line));
+    }
+    text
+}
