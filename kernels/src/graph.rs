@@ -4,8 +4,10 @@
 //! `reference`.
 
 mod builder;
+mod split;
 
 pub use builder::Builder;
+pub use split::{Part, run_parts, split};
 
 use crate::ops::Op;
 use crate::{Error, Tensor, TensorType};
@@ -246,6 +248,15 @@ impl Graph {
         let outputs = values.iter().enumerate().map(|(i, &value)| (i.to_string(), value));
         let nodes = self.nodes.clone();
         without_dead_nodes(Self { nodes, inputs: Vec::new(), outputs: outputs.collect() })
+    }
+
+    /// The part of the graph that makes one value, and which of the inputs it takes, by position.
+    pub(crate) fn making(&self, value: Value) -> (Self, Vec<usize>) {
+        let needed = needed(&self.nodes, std::iter::once(value));
+        let taken = |(_, input): &(usize, &Value)| needed[input.index()];
+        let (positions, inputs) = self.inputs.iter().enumerate().filter(taken).unzip();
+        let (nodes, outputs) = (self.nodes.clone(), vec![("made".to_owned(), value)]);
+        (without_dead_nodes(Self { nodes, inputs, outputs }), positions)
     }
 
     /// The same graph in which these values are weights of these names.

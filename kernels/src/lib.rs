@@ -4,6 +4,7 @@
 //! A [`Device`] prepares a graph with its [`Weights`] and gives a [`Program`] that runs.
 //! Cases, marks and records are not here: they are the `proofmark` crate, which this one does not know.
 
+mod bytes;
 mod clock;
 #[cfg(feature = "cpu")]
 pub mod cpu;
@@ -17,11 +18,14 @@ mod tensor;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 mod weights;
+pub mod webnn;
 
 pub use device::{AdapterClass, Device, Fallback, Identity, Limit, OpTime, Program, Roof, Source, Timing};
 pub use error::Error;
 pub use fold::fold;
-pub use graph::{BATCH, Binding, Builder, Graph, Node, SEQUENCE, Size, Symbol, Value};
+pub use graph::{
+    BATCH, Binding, Builder, Graph, Node, Part, SEQUENCE, Size, Symbol, Value, run_parts, split,
+};
 pub use ops::{Activation, Array, BinaryOp, Cost, Op, Reduction, UnaryOp, Window};
 pub use reference::{evaluate, evaluate_all, reference_version};
 pub use tensor::{Data, Kind, Precision, Tensor, TensorType};

@@ -54,7 +54,8 @@ macro_rules! shared_source {
 }
 
 /// The Rust sources that decide what is run, and with which parameters.
-const PLANNING: [Source; 13] = [
+const PLANNING: [Source; 14] = [
+    shared_source!("bytes.rs"),
     shared_source!("tensor.rs"),
     shared_source!("weights.rs"),
     own_source!("bytes.rs"),

@@ -1,7 +1,6 @@
 //! The devices under test: those that this build has and this machine can open. Absent ones say why.
 
 use proofmark_kernels::{Device, Precision};
-#[cfg(any(feature = "cpu", feature = "webgpu"))]
 use std::sync::OnceLock;
 
 /// A device under test and the precisions that it is tested in.
@@ -47,6 +46,15 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                 precisions.push(Precision::F16);
             }
             found.push(Endpoint { name: "webgpu", device, precisions });
+        }
+    }
+    {
+        use crate::webnn::{PlanDevice, chromium, poor};
+        static PLANS: OnceLock<[PlanDevice; 2]> = OnceLock::new();
+        let [usual, narrow] =
+            PLANS.get_or_init(|| [chromium(), poor()].map(PlanDevice::new));
+        for (name, device) in [("webnn plans", usual), ("webnn plans, poor", narrow)] {
+            found.push(Endpoint { name, device, precisions: vec![Precision::F32, Precision::F16] });
         }
     }
     found

@@ -17,4 +17,5 @@ mod refusals;
 mod rotary;
 mod rows;
 mod timings;
+mod webnn;
 mod windows;

@@ -1,0 +1,1 @@
+//! A graph in parts computes what the whole does.
