@@ -1,5 +1,7 @@
 //! The only reader of the environment in this crate: where models are kept, and what the Vulkan loader is told.
 
+use proofmark_browser::DeviceType;
+use proofmark_kernels::Error;
 use std::path::PathBuf;
 
 /// A folder with models that are there already, each in a folder of its name.
@@ -13,6 +15,19 @@ pub(crate) const PUBLISHED: &str = "PROOFMARK_PUBLISHED";
 /// A variable that is set and not empty.
 pub(crate) fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The device type that WebNN is asked for: cpu unless it is set.
+pub(crate) const WEBNN_DEVICE: &str = "PROOFMARK_WEBNN_DEVICE";
+
+/// The device type that WebNN is asked for.
+pub(crate) fn webnn_device_type() -> Result<DeviceType, Error> {
+    let parsed = var(WEBNN_DEVICE).map_or(Ok(DeviceType::default()), |text| text.parse());
+    parsed.map_err(|why| Error::Input {
+        name: WEBNN_DEVICE.into(),
+        expected: "cpu, gpu or npu".into(),
+        found: why,
+    })
 }
 
 /// The folder that the user keeps models in.

@@ -14,6 +14,7 @@ use proofmark::fingerprint::digest;
 use proofmark::record::{self, DeviceFacts, Metrics, OpTime, OutputCheck};
 use proofmark::toolchain::{build_parts, crate_parts};
 use proofmark::{Case, Fingerprint, Part, Session, Subject};
+use proofmark_browser::Fallback;
 use proofmark_kernels::{
     BATCH, Binding, Device, Graph, Precision, Program, Tensor, Weights, fold, reference_version,
 };
@@ -113,6 +114,8 @@ pub(crate) struct ModelCase {
     pub(crate) inputs: Inputs,
     /// The adapter and the driver that the probe found.
     pub(crate) device: [String; 2],
+    /// What happens with what the device lacks.
+    pub(crate) fallback: Fallback,
 }
 
 impl ModelCase {
@@ -153,7 +156,7 @@ impl ModelCase {
         // What a device folds before it prepares a graph: its steps name the nodes of the folded one.
         let weights = self.opened.checkpoint().map_err(said)?.weights();
         let (graph, weights) = fold(&graph.0, weights)?;
-        Ok(Parts { graph, inputs, weights, device: (self.target.open)()? })
+        Ok(Parts { graph, inputs, weights, device: (self.target.open)(self.fallback)? })
     }
 
     fn tensors(&self, graph: &Graph, golden: Option<&Golden>) -> Result<Vec<Tensor>, String> {
@@ -197,6 +200,9 @@ impl Subject for ModelCase {
         parts.extend(crates(self.target)?);
         let [adapter, driver] = &self.device;
         parts.extend([Part::text("adapter", adapter), Part::text("driver", driver)]);
+        if self.fallback == Fallback::Allowed && self.target.is_in_browser() {
+            parts.push(Part::text("fallback", "allowed"));
+        }
         // A model that is still to be fetched has no graph yet, and one that nobody asked for is not worth building
         // at every listing; once it is here, the parts are others.
         if self.opened.absence().is_some() {
@@ -223,7 +229,7 @@ impl Subject for ModelCase {
 
     fn open(&self) -> Result<Box<dyn Session>, String> {
         let (loaded, load) = timed(|| {
-            let device = (self.target.open)().map_err(|e| format!("failed to {e}"))?;
+            let device = (self.target.open)(self.fallback).map_err(|e| format!("failed to {e}"))?;
             self.opened.checkpoint()?;
             Ok::<_, String>(device)
         });
@@ -381,6 +387,7 @@ mod tests {
             binding: Binding::batch_sequence(shape.0, shape.1),
             inputs: Inputs::Made,
             device: [identity.adapter, identity.driver],
+            fallback: Fallback::Refused,
         }
     }
 

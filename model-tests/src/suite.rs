@@ -5,6 +5,7 @@ use crate::subject::{Inputs, ModelCase, Opened};
 use crate::targets::{TARGETS, Target};
 use crate::tools;
 use proofmark::{Absence, Case, CaseId, Expectation, Finding, Isolation, Mark, Request, Suite};
+use proofmark_browser::Fallback;
 use proofmark_kernels::{BATCH, Binding, Precision};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +48,10 @@ fn cases(request: &Request<'_>) -> Result<Vec<Case>, String> {
                         binding,
                         inputs: golden.map_or(Inputs::Made, Inputs::Golden),
                         device: device(&finding),
+                        fallback: match request.allow_fallback {
+                            true => Fallback::Allowed,
+                            false => Fallback::Refused,
+                        },
                     };
                     cases.push(case(model, target, subject, absence.clone())?);
                 }

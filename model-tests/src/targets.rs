@@ -2,11 +2,11 @@
 //!
 //! A mark comes only from the class that the opened device states of its adapter.
 
-use crate::vulkan;
+use crate::{env, vulkan};
 use proofmark::fingerprint::digest;
 use proofmark::record::DeviceFacts;
 use proofmark::{Driver, Endpoint, Finding, Isolation, Mark, Service};
-use proofmark_browser::{BrowserEndpoint, Interface, Kind};
+use proofmark_browser::{BrowserEndpoint, Fallback, Interface, Kind, Wishes};
 use proofmark_kernels::{
     AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
     Source, cpu, webgpu,
@@ -20,7 +20,7 @@ pub struct Target {
     /// The precisions that are measured there.
     pub precisions: &'static [Precision],
     /// Opens the device.
-    pub open: fn() -> Result<Box<dyn Device>, KernelError>,
+    pub open: fn(Fallback) -> Result<Box<dyn Device>, KernelError>,
     /// The sources that a graph runs there.
     pub sources: fn(&Graph, Precision) -> Vec<Source>,
     /// The crates below them.
@@ -70,13 +70,20 @@ macro_rules! browser {
         Target {
             endpoint: Endpoint::$endpoint,
             precisions: $precisions,
-            open: || Ok(BROWSERS[$browser].open(proofmark::env::service().as_deref())?.boxed()),
+            open: |fallback| {
+                let device_type = env::webnn_device_type()?;
+                let wishes = Wishes { device_type, fallback };
+                let service = proofmark::env::service();
+                Ok(BROWSERS[$browser].open(service.as_deref(), wishes)?.boxed())
+            },
             sources: |graph, precision| BROWSERS[$browser].sources(graph, precision),
             crates: &["half", "safetensors"],
             f32_tolerance: 1e-3,
             isolation: Isolation::Process,
             probe: || TARGETS[$index].find(),
-            signals: || BROWSERS[$browser].signals(),
+            signals: || {
+                format!("{}{}", BROWSERS[$browser].signals(), env::settings(&[env::WEBNN_DEVICE]))
+            },
             service: Some(Service {
                 start: |folder| {
                     let served = BROWSERS[$browser].serve(folder).map_err(|e| format!("failed to {e}"))?;
@@ -95,7 +102,7 @@ pub static TARGETS: [Target; 8] = [
     Target {
         endpoint: Endpoint::CPU,
         precisions: &[Precision::F32, Precision::Bf16, Precision::Int8],
-        open: || Ok(Box::new(cpu::CpuDevice::open(None)?)),
+        open: |_| Ok(Box::new(cpu::CpuDevice::open(None)?)),
         sources: cpu::sources,
         crates: cpu::CRATES,
         f32_tolerance: 1e-4,
@@ -109,7 +116,7 @@ pub static TARGETS: [Target; 8] = [
     Target {
         endpoint: Endpoint::WEBGPU_NATIVE,
         precisions: &[Precision::F32, Precision::F16],
-        open: || Ok(Box::new(webgpu::WgpuDevice::open()?)),
+        open: |_| Ok(Box::new(webgpu::WgpuDevice::open()?)),
         sources: webgpu::sources,
         crates: webgpu::CRATES,
         f32_tolerance: 1e-3,
@@ -157,7 +164,7 @@ impl Target {
     /// Opens the device and tells what it is, or exactly why it is not there.
     fn find(&self) -> Finding {
         let absent = |reason: String| Finding::absent(self.endpoint.clone(), reason);
-        match (self.open)() {
+        match (self.open)(Fallback::Refused) {
             Err(KernelError::Absent { detail, .. }) => absent(detail),
             Err(error) => absent(format!("failed to {error}")),
             Ok(device) => self.present(device.identity()),

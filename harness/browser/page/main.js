@@ -3,7 +3,7 @@
 import { describe, serve } from './channel.js';
 import * as facts from './facts.js';
 import * as webgpu from './webgpu.js';
-import * as webnn from './webnn_commands.js';
+import * as webnn from './webnn.js';
 
 /**
  * @typedef {import('./channel.js').Message} Message

@@ -7,9 +7,10 @@ use crate::launch::{Facts, Options};
 use crate::service::{Service, Window, serve};
 use crate::tab::{Browsing, Opens};
 use crate::webgpu::WebGpuDevice;
+use crate::webnn::{DeviceType, Fallback, WebNnDevice};
 use crate::{Error as BrowserError, page};
 use proofmark_kernels::webgpu::plan_sources;
-use proofmark_kernels::{Device, Error, Graph, Precision, Source};
+use proofmark_kernels::{Device, Error, Graph, Precision, Source, webnn};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,17 @@ pub enum Interface {
 pub enum BrowserDevice {
     /// Of WebGPU.
     WebGpu(Box<WebGpuDevice>),
+    /// Of WebNN.
+    WebNn(Box<WebNnDevice>),
+}
+
+/// What is asked of an endpoint besides being there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// Of WebNN: the device type of the context.
+    pub device_type: DeviceType,
+    /// Of WebNN: what happens with what it lacks.
+    pub fallback: Fallback,
 }
 
 impl BrowserDevice {
@@ -36,6 +48,7 @@ impl BrowserDevice {
     pub fn boxed(self) -> Box<dyn Device> {
         match self {
             Self::WebGpu(device) => device,
+            Self::WebNn(device) => device,
         }
     }
 }
@@ -59,11 +72,11 @@ impl BrowserEndpoint {
 
     /// Opens the device: in the browser of a service if there is an address, otherwise in one that is started for it
     /// and ends with it.
-    pub fn open(&self, service: Option<&str>) -> Result<BrowserDevice, Error> {
+    pub fn open(&self, service: Option<&str>, wishes: Wishes) -> Result<BrowserDevice, Error> {
         match service {
             Some(address) => {
                 let window = Window::served(address).map_err(|e| self.failed(&e))?;
-                self.open_in(Opener { window, folder: None })
+                self.open_in(Opener { window, folder: None }, wishes)
             }
             None => self.first(|installed| {
                 let folder = tempfile::Builder::new().prefix("proofmark-").tempdir();
@@ -73,7 +86,7 @@ impl BrowserEndpoint {
                 })?;
                 let window = Window::own(installed, folder.path(), &self.options());
                 let window = window.map_err(|e| self.failed(&e))?;
-                self.open_in(Opener { window, folder: Some(folder) })
+                self.open_in(Opener { window, folder: Some(folder) }, wishes)
             }),
         }
     }
@@ -88,7 +101,7 @@ impl BrowserEndpoint {
             let (address, service) = served.map_err(|e| self.failed(&e))?;
             // Among several, the one is meant that has what the endpoint needs.
             if !only {
-                drop(self.open(Some(&address))?);
+                drop(self.open(Some(&address), Wishes::default())?);
             }
             Ok((address, service))
         })
@@ -103,7 +116,7 @@ impl BrowserEndpoint {
     pub fn sources(&self, graph: &Graph, precision: Precision) -> Vec<Source> {
         let mut sources = match self.interface {
             Interface::WebGpu => plan_sources(graph, precision),
-            Interface::WebNn => Vec::new(),
+            Interface::WebNn => webnn::sources(graph, precision),
         };
         sources.extend(page::sources());
         sources
@@ -134,7 +147,7 @@ impl BrowserEndpoint {
         Err(Error::Absent { device: self.name.into(), detail: reasons.join("; ") })
     }
 
-    fn open_in(&self, opener: Opener) -> Result<BrowserDevice, Error> {
+    fn open_in(&self, opener: Opener, wishes: Wishes) -> Result<BrowserDevice, Error> {
         let browser = browsing(opener.window.facts());
         let started = matches!(opener.window, Window::Own(_))
             .then(|| Duration::from_nanos(opener.window.facts().start_ns));
@@ -144,10 +157,11 @@ impl BrowserEndpoint {
                 let device = WebGpuDevice::open(self.name, browser, started, opener)?;
                 Ok(BrowserDevice::WebGpu(Box::new(device)))
             }
-            Interface::WebNn => Err(Error::Absent {
-                device: self.name.into(),
-                detail: "not built".into(),
-            }),
+            Interface::WebNn => {
+                let wishes = (wishes.device_type, wishes.fallback);
+                let device = WebNnDevice::open(self.name, wishes, browser, started, opener)?;
+                Ok(BrowserDevice::WebNn(Box::new(device)))
+            }
         }
     }
 

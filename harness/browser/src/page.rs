@@ -32,7 +32,7 @@ pub(crate) const FILES: [File; 9] = [
     file!("weights.js", "text/javascript; charset=utf-8"),
     file!("webgpu.js", "text/javascript; charset=utf-8"),
     file!("webnn.js", "text/javascript; charset=utf-8"),
-    file!("webnn_commands.js", "text/javascript; charset=utf-8"),
+    file!("mlgraph.js", "text/javascript; charset=utf-8"),
 ];
 
 /// The file of a name; the empty name is the page itself.

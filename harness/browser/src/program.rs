@@ -5,7 +5,7 @@ use crate::tab::Page;
 use proofmark_kernels::{Error, OpTime, Program, Tensor, Timing};
 use serde::Deserialize;
 use serde_json::json;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How far the page's clock and ours may be apart for one command, besides a tenth of the time: the way to the page
@@ -50,7 +50,7 @@ pub(crate) trait Codec {
 
 /// A program in a page.
 pub(crate) struct PageProgram {
-    page: Rc<Page>,
+    page: Arc<Page>,
     /// `webgpu` or `webnn`: the first half of its commands.
     api: &'static str,
     id: u32,
@@ -65,7 +65,7 @@ pub(crate) struct PageProgram {
 impl PageProgram {
     /// What was prepared in the page under a number.
     pub(crate) fn new(
-        page: Rc<Page>,
+        page: Arc<Page>,
         (api, id): (&'static str, u32),
         codec: Box<dyn Codec>,
         steps: Vec<Step>,

@@ -8,9 +8,10 @@ use proofmark_kernels::Error;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a page may take to load and to connect.
@@ -55,7 +56,7 @@ pub struct Browsing {
 }
 
 /// How a page is brought into a browser; a person who opens the link by hand is one way.
-pub trait Opens {
+pub trait Opens: Send {
     /// Lets a browser open the address. Returns at once: the page's own connection shows that it is there.
     fn open(&mut self, url: &str) -> Result<(), String>;
 }
@@ -67,10 +68,10 @@ pub(crate) struct Page {
     name: String,
     facts: PageFacts,
     opened: Duration,
-    next: Cell<u64>,
-    programs: Cell<u32>,
+    next: AtomicU64,
+    programs: AtomicU32,
     /// Kept open as long as the page; closed after the server, so that the page ends by itself.
-    _opener: Box<dyn Opens>,
+    _opener: Mutex<Box<dyn Opens>>,
 }
 
 impl fmt::Debug for Page {
@@ -91,8 +92,9 @@ impl Page {
         let answer = ask(&server, 0, "facts", json!({}), &[], COMMAND).map_err(failed)?;
         let facts = serde_json::from_value(answer.header["facts"].clone());
         let facts = facts.map_err(|e| failed(format!("the page's facts are broken: {e}")))?;
-        let (next, programs) = (Cell::new(1), Cell::new(0));
-        Ok(Self { server, name: name.to_owned(), facts, opened, next, programs, _opener: opener })
+        let (next, programs) = (AtomicU64::new(1), AtomicU32::new(0));
+        let _opener = Mutex::new(opener);
+        Ok(Self { server, name: name.to_owned(), facts, opened, next, programs, _opener })
     }
 
     /// What the page said of its browser.
@@ -117,7 +119,7 @@ impl Page {
         header: Value,
         parts: &[&[u8]],
     ) -> Result<(T, Vec<Vec<u8>>), Error> {
-        let id = self.next.replace(self.next.get() + 1);
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
         let message = ask(&self.server, id, command, header, parts, COMMAND);
         let message = message.map_err(|detail| self.failed(detail))?;
         let header = serde_json::from_value(message.header);
@@ -128,7 +130,7 @@ impl Page {
 
     /// A number for a program, whose content the server gives from now on.
     pub(crate) fn offer(&self, content: Content) -> u32 {
-        let id = self.programs.replace(self.programs.get() + 1);
+        let id = self.programs.fetch_add(1, Ordering::Relaxed);
         self.server.offer(id, content);
         id
     }

@@ -13,7 +13,7 @@ use proofmark_kernels::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Features that plans use.
@@ -68,7 +68,7 @@ struct Opened {
 /// A browser's WebGPU.
 #[derive(Debug)]
 pub struct WebGpuDevice {
-    page: Rc<Page>,
+    page: Arc<Page>,
     identity: Identity,
     target: Target,
     stages: Vec<(String, Duration)>,
@@ -83,7 +83,17 @@ impl WebGpuDevice {
         started: Option<Duration>,
         opener: Box<dyn Opens>,
     ) -> Result<Self, Error> {
-        let page = Rc::new(Page::open(name, opener)?);
+        let page = Arc::new(Page::open(name, opener)?);
+        Self::on(page, name, browser, started)
+    }
+
+    /// Opens the adapter in a page that is open.
+    pub(crate) fn on(
+        page: Arc<Page>,
+        name: &str,
+        browser: Browsing,
+        started: Option<Duration>,
+    ) -> Result<Self, Error> {
         if !page.facts().webgpu {
             let detail = format!("{} has no navigator.gpu", browser.label);
             return Err(Error::Absent { device: name.into(), detail });
@@ -259,7 +269,7 @@ impl Device for WebGpuDevice {
             live_bytes: dispatch.live_bytes,
         });
         let steps = steps.collect();
-        let page = Rc::clone(&self.page);
+        let page = Arc::clone(&self.page);
         let device = self.target.device.clone();
         let codec = Box::new(PlanCodec { device, graph, precision, status: plan.status });
         Ok(Box::new(PageProgram::new(page, ("webgpu", program), codec, steps, &stages)))

@@ -1,19 +1,22 @@
 //! The WebNN device of a browser: a graph becomes calls of MLGraphBuilder, planned here and made by a page.
 
 use crate::content::Content;
+use crate::parts::PartsProgram;
 use crate::program::{Codec, PageProgram, Stages};
 use crate::tab::{Browsing, Opens, Page};
+use crate::webgpu::WebGpuDevice;
 use crate::{clock, page};
-use proofmark_kernels::webnn::{self, Limits, Plan};
+use proofmark_kernels::cpu::CpuDevice;
+use proofmark_kernels::webnn::{Limits, Plan, supports};
 use proofmark_kernels::{
-    Activation, AdapterClass, Binding, Builder, Device, Error, Graph, Identity, Kind, Op, Precision,
-    Program, Tensor, Weights, fold,
+    Activation, AdapterClass, Binding, Builder, Device, Error, Fallback as Lacking, Graph, Identity,
+    Kind, Op, Precision, Program, Tensor, Value, Weights, fold, split,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -68,18 +71,29 @@ const ANOTHER_DEVICE: f64 = 1.5;
 /// A browser's WebNN.
 #[derive(Debug)]
 pub struct WebNnDevice {
-    page: Rc<Page>,
+    page: Arc<Page>,
     context: usize,
     identity: Identity,
     limits: Limits,
+    fallback: Fallback,
     stages: Vec<(String, Duration)>,
+}
+
+/// What happens with a node that the browser's WebNN cannot compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// The graph is refused.
+    #[default]
+    Refused,
+    /// It runs elsewhere, which is told: on WebGPU of the same page, or on the processor by this program.
+    Allowed,
 }
 
 /// What a page answers when it has opened a context.
 #[derive(Deserialize)]
 struct Opened {
     context: usize,
-    limits: Value,
+    limits: Json,
     accelerated: Option<bool>,
 }
 
@@ -88,12 +102,12 @@ impl WebNnDevice {
     /// `started` is what starting the browser took, if it was started for this device.
     pub fn open(
         name: &str,
-        asked: DeviceType,
+        (asked, fallback): (DeviceType, Fallback),
         browser: Browsing,
         started: Option<Duration>,
         opener: Box<dyn Opens>,
     ) -> Result<Self, Error> {
-        let page = Rc::new(Page::open(name, opener)?);
+        let page = Arc::new(Page::open(name, opener)?);
         let absent = |detail: String| Error::Absent { device: name.into(), detail };
         if !page.facts().webnn {
             return Err(absent(format!("{} has no navigator.ml", browser.label)));
@@ -131,7 +145,7 @@ impl WebNnDevice {
             details,
         };
         let context = opened.context;
-        let mut device = Self { page, context, identity, limits, stages };
+        let mut device = Self { page, context, identity, limits, fallback, stages };
         device.settle(asked, opened.accelerated)?;
         Ok(device)
     }
@@ -203,9 +217,9 @@ impl WebNnDevice {
             stages: Stages,
         }
         graph.weights().try_for_each(|(name, of)| weights.check(name, of))?;
-        let plan = Rc::new(Plan::new(&graph, precision, &self.limits)?);
+        let plan = Plan::new(&graph, precision, &self.limits)?;
         plan.check_constants(&weights)?;
-        let sizes: Vec<u64> = plan.constant_sizes();
+        let sizes: Vec<_> = plan.script.constants.iter().map(|c| c.of.bytes()).collect();
         let places = sizes.iter().scan(0, |end, size| {
             let begin = *end;
             *end += size;
@@ -213,9 +227,9 @@ impl WebNnDevice {
         });
         let places: Vec<_> = places.collect();
         let script = serde_json::to_value(&plan.script).map_err(|e| self.page.failed(e.to_string()))?;
-        let contents = plan.as_ref().clone();
+        let (contents, held) = (plan.clone(), weights.clone());
         let encode = move |piece: usize| {
-            contents.constant_bytes(piece, &weights).map_err(|e| format!("failed to {e}"))
+            contents.constant_bytes(piece, &held).map_err(|e| format!("failed to {e}"))
         };
         let program = self.page.offer(Content::new(sizes, Box::new(encode)));
         let header =
@@ -223,9 +237,50 @@ impl WebNnDevice {
         let prepared = self.page.call::<Prepared>("webnn.prepare", header, &[]);
         self.page.withdraw(program);
         let stages = prepared?.0.stages;
-        let page = Rc::clone(&self.page);
-        let codec = Box::new(PlanCodec { device: self.identity.adapter.clone(), plan });
+        let page = Arc::clone(&self.page);
+        let codec = Box::new(PlanCodec { graph, plan, weights });
         Ok(Box::new(PageProgram::new(page, ("webnn", program), codec, Vec::new(), &stages)))
+    }
+}
+
+impl WebNnDevice {
+    /// Prepares what the browser can compute there, and the rest on another device.
+    fn prepare_parts(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Box<dyn Program>, Error> {
+        let other = self.other()?;
+        let able = |value: Value| supports(graph, value, precision, &self.limits);
+        let parts = split(graph, |value| able(value).is_ok());
+        let mut programs = Vec::new();
+        for part in &parts {
+            programs.push(if part.supported {
+                self.prepare_in(self.context, part.graph.clone(), weights.clone(), precision)?
+            } else {
+                other.prepare(&part.graph, weights, precision)?
+            });
+        }
+        let to = other.identity().device.clone();
+        let lacking = graph.values().filter(|(_, node)| !node.op.is_leaf());
+        let fallbacks = lacking.filter_map(|(value, node)| {
+            let why = able(value).err()?.to_string();
+            Some(Lacking { op: node.op.name().to_owned(), why, to: to.clone() })
+        });
+        let fallbacks = fallbacks.collect();
+        Ok(Box::new(PartsProgram::new(graph.clone(), parts, programs, fallbacks)))
+    }
+
+    /// Where the rest runs.
+    fn other(&self) -> Result<Box<dyn Device>, Error> {
+        let page = Arc::clone(&self.page);
+        if page.facts().webgpu
+            && let Ok(device) = WebGpuDevice::on(page, "webgpu", Browsing::default(), None)
+        {
+            return Ok(Box::new(device));
+        }
+        Ok(Box::new(CpuDevice::open(None)?))
     }
 }
 
@@ -254,7 +309,12 @@ impl Device for WebNnDevice {
         precision: Precision,
     ) -> Result<Box<dyn Program>, Error> {
         let (graph, weights) = fold(graph, weights)?;
-        self.prepare_in(self.context, graph, weights, precision)
+        let able = |value: Value| supports(&graph, value, precision, &self.limits);
+        let unable = || graph.values().any(|(v, n)| !n.op.is_leaf() && able(v).is_err());
+        match self.fallback {
+            Fallback::Allowed if unable() => self.prepare_parts(&graph, &weights, precision),
+            _ => self.prepare_in(self.context, graph, weights, precision),
+        }
     }
 
     fn stages(&self) -> Vec<(String, Duration)> {
@@ -264,23 +324,24 @@ impl Device for WebNnDevice {
 
 /// Tensors as the plan's operands take them.
 struct PlanCodec {
-    device: String,
-    plan: Rc<Plan>,
+    graph: Graph,
+    plan: Plan,
+    weights: Weights,
 }
 
 impl Codec for PlanCodec {
     fn encode(&self, inputs: &[Tensor]) -> Result<Vec<Vec<u8>>, Error> {
-        self.plan.input_bytes(inputs)
+        self.graph.check_inputs(inputs)?;
+        self.plan.check_indices(&self.weights, inputs)?;
+        Ok(inputs.iter().map(|input| self.plan.input_bytes(input)).collect())
     }
 
     fn decode(&self, parts: &[Vec<u8>]) -> Result<Vec<Tensor>, Error> {
-        let parts: Vec<_> = parts.iter().map(Vec::as_slice).collect();
-        let broken = |e: Error| Error::Device { device: self.device.clone(), detail: e.to_string() };
-        self.plan.output_tensors(&parts).map_err(broken)
+        let count = self.plan.script.outputs.len();
+        if parts.len() != count {
+            let detail = format!("the page gave {} outputs of {count}", parts.len());
+            return Err(Error::Device { device: "webnn".into(), detail });
+        }
+        parts.iter().enumerate().map(|(index, bytes)| self.plan.output(index, bytes)).collect()
     }
-}
-
-/// The planner's sources; the page's are added by whoever asks.
-pub(crate) fn sources(graph: &Graph, precision: Precision) -> Vec<proofmark_kernels::Source> {
-    webnn::sources(graph, precision)
 }

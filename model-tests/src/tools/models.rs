@@ -10,6 +10,7 @@ use crate::targets::Target;
 use crate::text::{Tokens, embed, similarities};
 use clap::{Parser, Subcommand};
 use proofmark::record::OutputCheck;
+use proofmark_browser::Fallback;
 use proofmark_kernels::Precision;
 use serde::Deserialize;
 use serde_json::json;
@@ -108,7 +109,7 @@ fn check(model: &Model, target: &Target, precision: Precision) -> Result<bool, E
     let mut rows = Vec::new();
     for (path, _) in model.goldens() {
         let golden = Golden::open(&path)?;
-        rows.extend(verify::check(&checkpoint, &golden, target, precision)?);
+        rows.extend(verify::check(&checkpoint, &golden, target, (precision, Fallback::Refused))?);
     }
     if let Some(sentences) = model.sentences {
         rows.extend(check_sentences(&checkpoint, sentences, target, precision)?);

@@ -3,11 +3,12 @@
 use super::{open, table};
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
-use crate::execution::{run as execute, target};
+use crate::execution::{run_with, target};
 use crate::golden::{Golden, Numbers, compare};
 use crate::targets::Target;
 use clap::Parser;
-use proofmark_kernels::{Precision, Tensor};
+use proofmark_browser::Fallback;
+use proofmark_kernels::{Fallback as Lacking, Precision, Tensor};
 use std::path::PathBuf;
 
 /// Checks a checkpoint against the outputs in a golden file. Exit code 0 only if every output matches.
@@ -26,13 +27,17 @@ pub(super) struct Args {
     /// The format of its floats: f32 or f16
     #[arg(long, default_value = "f32")]
     precision: Precision,
+    /// Let what WebNN of a browser lacks run elsewhere; each such op is told
+    #[arg(long)]
+    allow_fallback: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<bool, Error> {
     let target = target(&args.endpoint)?;
     let golden = Golden::open(&args.golden)?;
     let checkpoint = open(&args.checkpoint)?;
-    Ok(table::print(&check(&checkpoint, &golden, target, args.precision)?))
+    let fallback = if args.allow_fallback { Fallback::Allowed } else { Fallback::Refused };
+    Ok(table::print(&check(&checkpoint, &golden, target, (args.precision, fallback))?))
 }
 
 /// Runs the checkpoint on the golden's inputs and compares every output that the golden holds.
@@ -40,14 +45,17 @@ pub(super) fn check(
     checkpoint: &Checkpoint,
     golden: &Golden,
     target: &Target,
-    precision: Precision,
+    (precision, fallback): (Precision, Fallback),
 ) -> Result<Vec<table::Row>, Error> {
     let (binding, given) = golden.inputs(checkpoint.family())?;
     let graph = checkpoint.graph(&binding)?;
     let inputs = checkpoint.tensors(&graph, &binding, &given)?;
     let names: Vec<_> = graph.outputs().iter().map(|(name, _)| name.as_str()).collect();
     golden.check_outputs(checkpoint.family(), &names)?;
-    let run = execute(target, precision, checkpoint, &graph, &inputs)?;
+    let run = run_with(target, (precision, fallback), checkpoint, &graph, &inputs)?;
+    for Lacking { op, why, to } in &run.fallbacks {
+        println!("fallback: {op} ran on {to}: {why}");
+    }
     let family = checkpoint.family().name();
     println!(
         "{family} {binding} in {precision} on {}: {}",
@@ -94,6 +102,7 @@ mod tests {
             golden: copy.path("golden.safetensors"),
             endpoint: endpoint.into(),
             precision: Precision::F32,
+            allow_fallback: false,
         })
     }
 
@@ -184,7 +193,7 @@ mod tests {
             let graph = checkpoint.graph(&binding).unwrap();
             let inputs = checkpoint.tensors(&graph, &binding, &given).unwrap();
             let cpu = target("cpu").unwrap();
-            execute(cpu, Precision::F32, &checkpoint, &graph, &inputs).unwrap().outputs
+            run_with(cpu, (Precision::F32, Fallback::Refused), &checkpoint, &graph, &inputs).unwrap().outputs
         };
         let explicit = outputs(&copy);
         copy.edit("golden.safetensors", |t| {
@@ -323,7 +332,7 @@ mod tests {
             let graph = checkpoint.graph(&binding).unwrap();
             let inputs = checkpoint.tensors(&graph, &binding, &given).unwrap();
             let cpu = target("cpu").unwrap();
-            let run = execute(cpu, Precision::F32, &checkpoint, &graph, &inputs).unwrap();
+            let run = run_with(cpu, (Precision::F32, Fallback::Refused), &checkpoint, &graph, &inputs).unwrap();
             let expected = evaluate(&graph, &kept, &inputs).unwrap().remove(0);
             let expected = Numbers { shape: expected.shape, values: expected.data };
             let (name, found) = &run.outputs[0];

@@ -4,7 +4,7 @@ use super::super::{Format, table};
 use super::named;
 use crate::catalogue::{binding, find};
 use crate::error::Error;
-use proofmark_browser::{BrowserDevice, BrowserEndpoint, CompileTimes, WebGpuDevice};
+use proofmark_browser::{BrowserDevice, BrowserEndpoint, CompileTimes, WebGpuDevice, Wishes};
 use proofmark_kernels::webgpu::{Kernel, Plan};
 use proofmark_kernels::{Device as _, Precision, fold};
 use serde_json::json;
@@ -50,10 +50,11 @@ pub(super) fn run(model: &str, endpoint: &str, format: Format) -> Result<bool, E
 }
 
 fn open(browser: &BrowserEndpoint) -> Result<Box<WebGpuDevice>, Error> {
-    match browser.open(None)? {
+    match browser.open(None, Wishes::default())? {
         BrowserDevice::WebGpu(device) => Ok(device),
-        #[expect(unreachable_patterns, reason = "WebNN has no shaders")]
-        _ => Err(Error::Case(format!("compile shaders on {}: it is no WebGPU", browser.name))),
+        BrowserDevice::WebNn(_) => {
+            Err(Error::Case(format!("compile shaders on {}: WebNN has none", browser.name)))
+        }
     }
 }
 

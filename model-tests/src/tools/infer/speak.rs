@@ -11,6 +11,7 @@ use crate::families::{Decoding, Given};
 use crate::generate::{Continuation, Request, generate};
 use crate::targets;
 use proofmark::mark::Mark;
+use proofmark_browser::Fallback;
 use proofmark_kernels::{Device, Precision};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -45,7 +46,7 @@ pub(super) fn answer(args: &Args, checkpoint: &Checkpoint) -> Result<Answer, Err
         _ => read(args, checkpoint, &material)?,
     };
     let most = prompts.iter().map(|prompt| speaker.room(prompt)).collect::<Result<Vec<_>, _>>()?;
-    let device = (target.open)()?;
+    let device = (target.open)(Fallback::Refused)?;
     let facts = targets::facts(&*device);
     let (mut answers, mut text): (Vec<Value>, _) = (Vec::new(), String::new());
     for (prompt, most) in prompts.iter().zip(most) {
