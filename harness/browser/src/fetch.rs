@@ -39,15 +39,14 @@ pub(crate) struct ShellFiles {
     pub(crate) driver: PathBuf,
     /// Libraries for a system without them.
     pub(crate) libraries: PathBuf,
-    pub(crate) fonts: PathBuf,
 }
 
 /// The parts of the headless shell, there or not.
 pub(crate) fn shell_files() -> Option<ShellFiles> {
     let folder = place(SHELL, SHELL_VERSION)?;
-    let [browser, driver] = ["chromium", "chromedriver"].map(|name| folder.join(name));
-    let [libraries, fonts] = ["lib", "fonts"].map(|name| folder.join(name));
-    Some(ShellFiles { folder, browser, driver, libraries, fonts })
+    let [browser, driver, libraries] =
+        ["chromium", "chromedriver", "lib"].map(|name| folder.join(name));
+    Some(ShellFiles { folder, browser, driver, libraries })
 }
 
 /// Firefox's driver, there or not.
@@ -145,11 +144,9 @@ fn unpack_shell(folder: &Path) -> io::Result<PathBuf> {
         fs::set_permissions(made.join(program), fs::Permissions::from_mode(0o755))?;
     }
     // The adapter in software belongs beside the browser; the libraries have a folder `lib` in their archive.
-    let places =
-        [("swiftshader", made.clone()), ("al2023", made.clone()), ("fonts", made.join("fonts"))];
-    for (archive, place) in places {
+    for archive in ["swiftshader", "al2023"] {
         let file = packed.join(format!("{archive}.tar.br"));
-        tar::Archive::new(brotli(&file)?).unpack(place)?;
+        tar::Archive::new(brotli(&file)?).unpack(&made)?;
     }
     Ok(made)
 }

@@ -96,17 +96,12 @@ fn of_system(kind: Kind, browser: &Path, drivers: &[PathBuf]) -> Installed {
 /// The headless shell, with its own driver first.
 fn of_package(files: &fetch::ShellFiles, drivers: &[PathBuf]) -> Installed {
     let own = std::iter::once(files.driver.clone());
-    let mut variables = BTreeMap::from([library_path(&[&files.folder])]);
-    if !Path::new("/etc/fonts").exists() {
-        let fonts = files.fonts.to_string_lossy().into_owned();
-        variables.insert("FONTCONFIG_PATH".to_owned(), fonts);
-    }
     Installed {
         kind: Kind::Chromium,
         name: fetch::SHELL.to_owned(),
         browser: files.browser.clone(),
         drivers: own.chain(drivers.iter().cloned()).collect(),
-        variables,
+        variables: BTreeMap::from([library_path(&[&files.folder])]),
         spare_libraries: Some(files.libraries.clone()),
     }
 }

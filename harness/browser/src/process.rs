@@ -45,6 +45,9 @@ pub(crate) fn start(
     let errors = file.try_clone().map_err(Error::io("opening the file", &log))?;
     let mut command = Command::new(program);
     command.args(args).envs(variables).env(MARK, &home.folder).env("TMPDIR", &home.short);
+    // What drivers of GPUs keep from one run to the next would make the first run of a later one look faster.
+    let shaders = home.folder.join("shaders");
+    command.env("MESA_SHADER_CACHE_DIR", &shaders).env("__GL_SHADER_DISK_CACHE_PATH", &shaders);
     command.stdin(Stdio::null()).stdout(file).stderr(errors).process_group(0);
     let inner =
         command.spawn().map_err(|source| Error::Start { program: program.into(), source })?;
