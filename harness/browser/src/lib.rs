@@ -10,6 +10,7 @@ mod home;
 mod installed;
 mod launch;
 mod process;
+mod running;
 mod service;
 mod session;
 
