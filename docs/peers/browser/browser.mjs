@@ -50,7 +50,8 @@ function place(url, cache) {
   if (top === 'page') return path.join(ROOT, 'harness/browser/page', ...rest);
   if (top === 'npm') return path.join(cache, 'npm/node_modules', ...rest);
   const rows = path.join(cache, 'rows');
-  if (top === 'rows' && rest[1] === 'content') return path.join(rows, rest[0], 'ours/content.bin');
+  // Our page fetches the content of a program by its number, which is the interface's name here.
+  if (top === 'rows' && rest[1] === 'content') return path.join(rows, rest[0], 'ours', rest[2] ?? '', 'content.bin');
   if (top === 'rows') return path.join(rows, ...rest);
   // As transformers.js lays a model out: ROW/VARIANT/config.json and ROW/VARIANT/onnx/model.onnx.
   const [row, variant, ...file] = rest;
