@@ -16,7 +16,6 @@ const commands = {
       ...{ user_agent, threads, isolated, renderer },
       info: adapter ? { vendor, architecture, device, description } : null,
       fallback: adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter ?? null,
-      features: [...(adapter?.features ?? [])].sort(),
       limits,
       webnn: context ? context.opSupportLimits() : null,
     };
