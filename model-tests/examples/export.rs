@@ -65,7 +65,8 @@ fn target(probe: &Probe, info: &AdapterInfo) -> Target {
         device: "webgpu".into(),
         binding_bytes_max: limit("maxStorageBufferBindingSize"),
         buffer_bytes_max: limit("maxBufferSize"),
-        workgroups_max: u32::try_from(limit("maxComputeWorkgroupsPerDimension")).unwrap_or(u32::MAX),
+        workgroups_max: u32::try_from(limit("maxComputeWorkgroupsPerDimension"))
+            .unwrap_or(u32::MAX),
         software: is_software.then(|| Lanes::of(named.as_deref().unwrap_or_default())),
     }
 }
