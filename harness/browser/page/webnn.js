@@ -40,10 +40,9 @@ export async function probe({ header }) {
  */
 export async function open({ header }) {
   if (!('ml' in navigator)) throw new Error('this browser has no navigator.ml');
-  const { context, limits, took } = await mlgraph.open({ deviceType: header.device_type });
+  const { context, limits, accelerated } = await mlgraph.open({ deviceType: header.device_type });
   contexts.push(context);
-  const accelerated = /** @type {any} */ (context).accelerated ?? null;
-  return { header: { context: contexts.length - 1, limits, took, accelerated } };
+  return { header: { context: contexts.length - 1, limits, accelerated } };
 }
 
 /**
@@ -60,10 +59,7 @@ export async function prepare({ header }) {
     fetchRange(`content/${header.program}`, places[index][0], places[index][1]),
   );
   programs.set(header.program, { prepared, context: header.context });
-  const stages = Object.fromEntries(
-    Object.entries(prepared.stages).map(([name, ms]) => [`${name}_ms`, ms]),
-  );
-  return { header: { stages: { ...stages, prepare_ms: performance.now() - begin } } };
+  return { header: { stages: { ...prepared.stages, prepare_ms: performance.now() - begin } } };
 }
 
 /** @param {number} id */
@@ -101,13 +97,17 @@ export async function run({ header, parts }) {
  */
 export async function times({ header, parts }) {
   const program = prepared(header.program);
-  const { elapsedMs, stages } = await mlgraph.runTimes(program, buffers(parts), header.count);
-  return { header: { elapsed_ms: elapsedMs, ...named(stages) } };
+  const { elapsed_ms, stages } = await mlgraph.runTimes(program, buffers(parts), header.count);
+  return { header: { elapsed_ms, ...named(stages) } };
 }
 
-/** The stages of a run as both interfaces name them. @param {any} stages */
-function named({ upload, dispatch, readBack }) {
-  return { dispatch_ms: upload + dispatch, wait_ms: 0, read_ms: readBack };
+/**
+ * The stages of a run as both interfaces name them: reading waits for the graph.
+ *
+ * @param {import('./mlgraph.js').Stages} stages
+ */
+function named({ upload_ms, dispatch_ms, wait_ms }) {
+  return { dispatch_ms: upload_ms + dispatch_ms, wait_ms, read_ms: 0 };
 }
 
 /**

@@ -69,7 +69,7 @@ pub enum Links {
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// The first column stays in view on a narrow screen.
 const NARROW: &str = "td:first-child,th:first-child{position:sticky;left:0;background:Canvas}\
-td,th{max-width:24rem;overflow-wrap:anywhere}details{font-size:.85em}ul{margin:0;padding-left:1rem}";
+td,th{min-width:7rem;max-width:24rem;overflow-wrap:break-word}details{font-size:.85em}ul{margin:0;padding-left:1rem}";
 
 /// One document of HTML with these pages.
 pub fn html(pages: &[Page], links: Links) -> String {
