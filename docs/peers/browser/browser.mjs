@@ -17,23 +17,15 @@ const CHROMIUM = [
   ...['--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows', '--enable-unsafe-webgpu'],
 ];
 const FIREFOX = {
-  'dom.webgpu.enabled': true,
-  'gfx.webgpu.ignore-blocklist': true,
-  'gfx.webgpu.force-enabled': true,
-  'privacy.reduceTimerPrecision': false,
-  'dom.max_script_run_time': 0,
-  'network.proxy.type': 0,
+  ...{ 'dom.webgpu.enabled': true, 'gfx.webgpu.ignore-blocklist': true, 'gfx.webgpu.force-enabled': true },
+  ...{ 'privacy.reduceTimerPrecision': false, 'dom.max_script_run_time': 0, 'network.proxy.type': 0 },
 };
-
-/** Where a package of a package's lies: npm puts it beside or below. */
-function packageOf(cache, parent, name) {
-  const below = `${parent}/node_modules/${name}`;
-  return `/npm/${existsSync(path.join(cache, 'npm/node_modules', below)) ? below : name}`;
-}
 
 /** The document of a frame: its engine at hand, and the packages that transformers.js imports by name. */
 function frame(cache) {
-  const of = (name) => packageOf(cache, '@huggingface/transformers', name);
+  // npm puts them below it or beside it.
+  const below = (name) => `@huggingface/transformers/node_modules/${name}`;
+  const of = (name) => `/npm/${existsSync(path.join(cache, 'npm/node_modules', below(name))) ? below(name) : name}`;
   const imports = {
     'onnxruntime-web/webgpu': `${of('onnxruntime-web')}/dist/ort.webgpu.bundle.min.mjs`,
     'onnxruntime-common': `${of('onnxruntime-common')}/dist/esm/index.js`,
@@ -50,7 +42,8 @@ function place(url, cache) {
   if (top === 'page') return path.join(ROOT, 'harness/browser/page', ...rest);
   if (top === 'npm') return path.join(cache, 'npm/node_modules', ...rest);
   const rows = path.join(cache, 'rows');
-  if (top === 'rows' && rest[1] === 'content') return path.join(rows, rest[0], 'ours/content.bin');
+  // Our page fetches the content of a program by its number, which is the interface's name here.
+  if (top === 'rows' && rest[1] === 'content') return path.join(rows, rest[0], 'ours', rest[2] ?? '', 'content.bin');
   if (top === 'rows') return path.join(rows, ...rest);
   // As transformers.js lays a model out: ROW/VARIANT/config.json and ROW/VARIANT/onnx/model.onnx.
   const [row, variant, ...file] = rest;
@@ -65,14 +58,18 @@ function send(file, request, response) {
   const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
   const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
   const range = start ? { start: Number(start), end: Number(end) } : { start: 0, end: size - 1 };
-  const headers = { 'content-type': type, 'content-length': range.end - range.start + 1 };
-  response.writeHead(start ? 206 : 200, headers);
+  response.writeHead(start ? 206 : 200, { 'content-type': type, 'content-length': range.end - range.start + 1 });
   return size === 0 ? response.end() : createReadStream(file, range).pipe(response);
 }
 
 /** Serves on 127.0.0.1, which browsers trust as they trust https; threads in WebAssembly need both policies. */
 async function serve(cache) {
   const state = { waiting: null, command: null, answer: null };
+  state.give = () => {
+    if (!state.waiting || !state.command) return;
+    state.waiting.end(JSON.stringify(state.command));
+    Object.assign(state, { waiting: null, command: null });
+  };
   const server = createServer((request, response) => {
     response.setHeader('cross-origin-opener-policy', 'same-origin');
     response.setHeader('cross-origin-embedder-policy', 'require-corp');
@@ -91,11 +88,6 @@ async function serve(cache) {
       response.end(pathname === '/' ? '<!doctype html><body><script type="module" src="/control.js"></script>' : frame(cache));
     } else send(place(pathname, cache), request, response);
   });
-  state.give = () => {
-    if (!state.waiting || !state.command) return;
-    state.waiting.end(JSON.stringify(state.command));
-    Object.assign(state, { waiting: null, command: null });
-  };
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { server, state, url: `http://127.0.0.1:${server.address().port}/` };
 }
@@ -119,10 +111,9 @@ function command(browser, software, profile, url) {
 export async function start(cache, browser, software) {
   const { server, state, url } = await serve(cache);
   const profile = mkdtempSync(path.join(os.tmpdir(), 'peers-'));
-  let ended;
+  let [child, ended] = [];
   const gone = new Promise((_, reject) => (ended = reject));
   gone.catch(() => {});
-  let child;
   if (browser) {
     // The packed headless shell brings its libraries along.
     const own = existsSync(path.join(path.dirname(browser), 'libvulkan.so.1'));

@@ -4,7 +4,7 @@
 //     python3 docs/peers/browser/rows.py CACHE
 //     cargo build --release --package proofmark-models --example export
 //     node docs/peers/browser/compare.mjs CACHE [ROW…] [--browser PATH] [--software] [--engines A,B,…]
-//         [--rounds N] [--json FILE] [--probe FILE]
+//         [--rounds N] [--json FILE] [--export PROGRAM]
 //
 // The peers are installed by npm into CACHE at the versions below. Without --browser a page waits to be opened by hand.
 // Of a peer that takes a model in several forms, the quickest is measured. Before anything is timed, the outputs are
@@ -31,18 +31,9 @@ const TOLERANCE = 1e-4;
 function parse() {
   const text = { type: 'string' };
   const program = { ...text, default: path.join(ROOT, 'target/release/examples/export') };
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      browser: text,
-      software: { type: 'boolean', default: false },
-      engines: text,
-      rounds: { ...text, default: '7' },
-      json: text,
-      probe: text,
-      export: program,
-    },
-  });
+  const [rounds, software] = [{ ...text, default: '7' }, { type: 'boolean', default: false }];
+  const options = { browser: text, software, engines: text, rounds, json: text, export: program };
+  const { values, positionals } = parseArgs({ allowPositionals: true, options });
   const [cache, ...rows] = positionals;
   if (!cache) throw new Error('use: compare.mjs CACHE [ROW…] [options]; the head of the file says which');
   return { ...values, rounds: Number(values.rounds), cache: path.resolve(cache), rows };
@@ -59,8 +50,6 @@ function install(cache) {
   const options = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', folder];
   execFileSync('npm', ['install', ...options, ...wanted], { stdio: 'inherit', cwd: folder });
 }
-
-const median = (values) => quantile(values, 0.5);
 
 function quantile(values, part) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -90,7 +79,8 @@ async function screen(page, row, output, engines, cannot) {
         const error = opened.error / opened.largest;
         if (!(error <= TOLERANCE)) throw new Error(`it computes something else: error ${error.toExponential(1)}`);
         await sleep(PAUSE_MS);
-        const ms = await page.ask('time', { engine, count: 1 });
+        const once = await page.ask('time', { engine, count: 1 });
+        const ms = Math.min(once, await page.ask('time', { engine, count: runs(once) }));
         console.error(`${row} ${engine} ${variant}: ${ms.toFixed(2)} ms, error ${error.toExponential(1)}`);
         if (!(chosen.get(engine)?.ms <= ms)) chosen.set(engine, { variant, ms, ...opened });
       } catch (reason) {
@@ -105,6 +95,9 @@ async function screen(page, row, output, engines, cannot) {
   return { chosen, absent };
 }
 
+/** So many runs make a turn. */
+const runs = (ms) => Math.min(Math.max(Math.round(TURN_MS / ms), 1), RUNS_MAX);
+
 /** The mean of each turn in milliseconds, by engine. */
 async function rounds(page, row, output, chosen, count) {
   const turns = new Map([...chosen.keys()].map((engine) => [engine, []]));
@@ -114,8 +107,7 @@ async function rounds(page, row, output, chosen, count) {
     if (round % 2) order.reverse();
     for (const engine of order) {
       await sleep(PAUSE_MS);
-      const runs = Math.min(Math.max(Math.round(TURN_MS / chosen.get(engine).ms), 1), RUNS_MAX);
-      const ms = await page.ask('time', { engine, count: runs });
+      const ms = await page.ask('time', { engine, count: runs(chosen.get(engine).ms) });
       if (round > 0) turns.get(engine).push(ms);
     }
   }
@@ -126,9 +118,8 @@ async function rounds(page, row, output, chosen, count) {
 /** A peer's time over ours, round by round: the median, and the middle half of the rounds. */
 function ratio(turns, engine, ours) {
   const own = turns.get(ours);
-  if (!own || engine === ours) return null;
-  const ratios = turns.get(engine).map((ms, i) => ms / own[i]);
-  return [0.25, 0.5, 0.75].map((part) => quantile(ratios, part));
+  const ratios = own && engine !== ours && turns.get(engine).map((ms, i) => ms / own[i]);
+  return ratios ? [0.25, 0.5, 0.75].map((part) => quantile(ratios, part)) : null;
 }
 
 /** Prints a row's table; gives its record. */
@@ -139,7 +130,7 @@ function report(row, { chosen, absent }, turns) {
   console.log('|---|---|---:|---|---|---:|');
   for (const [engine, { variant, name, error, largest, ...facts }] of chosen) {
     const [gpu, nn] = OURS.map((ours) => ratio(turns, engine, ours));
-    const ms = median(turns.get(engine));
+    const ms = quantile(turns.get(engine), 0.5);
     const off = (error / largest).toExponential(1);
     console.log(`| ${engine} | ${variant} | ${ms.toFixed(2)} | ${shown(gpu)} | ${shown(nn)} | ${off} |`);
     const ratios = { webgpu: gpu, webnn: nn };
@@ -164,7 +155,7 @@ async function main() {
     const { user_agent, info, fallback, isolated, threads, webnn } = results.browser;
     console.log(`${user_agent}, ${threads} threads, cross-origin isolated: ${isolated}`);
     console.log(`adapter ${JSON.stringify(info)}, fallback: ${fallback}, WebNN: ${webnn !== null}`);
-    const probe = options.probe ?? path.join(options.cache, 'probe.json');
+    const probe = path.join(options.cache, 'probe.json');
     writeFileSync(probe, JSON.stringify(results.browser, null, 1));
     const prepared = readdirSync(path.join(options.cache, 'rows'));
     for (const row of options.rows.length ? options.rows : prepared) {

@@ -11,13 +11,11 @@ const commands = {
     for (const name in adapter?.limits) limits[name] = adapter.limits[name];
     const { vendor = '', architecture = '', device = '', description = '' } = adapter?.info ?? {};
     const context = await navigator.ml?.createContext({ deviceType: 'cpu' }).catch(() => null);
+    const { user_agent, threads, isolated, renderer } = await (await import('/page/facts.js')).collect();
     return {
-      user_agent: navigator.userAgent,
-      threads: navigator.hardwareConcurrency,
-      isolated: crossOriginIsolated,
+      ...{ user_agent, threads, isolated, renderer },
       info: adapter ? { vendor, architecture, device, description } : null,
       fallback: adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter ?? null,
-      features: [...(adapter?.features ?? [])].sort(),
       limits,
       webnn: context ? context.opSupportLimits() : null,
     };

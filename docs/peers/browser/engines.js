@@ -11,11 +11,11 @@ const JSPI = `${ORT}/ort.jspi.bundle.min.mjs`;
 
 /** Variants, and how one is opened: `open(row, variant, inputs)` gives `{name, run}`. */
 export const engines = {
-  'proofmark-webgpu': { variants: [''], open: proofmarkWebGpu },
+  'proofmark-webgpu': { variants: [''], open: proofmark('webgpu') },
   'ort-webgpu': { variants: VARIANTS, open: ort(WEBGPU, { name: 'webgpu' }) },
   'ort-webgpu-jspi': { variants: VARIANTS, open: ort(JSPI, { name: 'webgpu' }) },
   'transformers-webgpu': { variants: VARIANTS, open: transformers },
-  'proofmark-webnn': { variants: [''], open: proofmarkWebNn },
+  'proofmark-webnn': { variants: [''], open: proofmark('webnn') },
   'ort-webnn': { variants: VARIANTS, open: ort(WEBGPU, { name: 'webnn', deviceType: 'cpu' }) },
   'ort-wasm-1': { variants: VARIANTS, open: ort(`${ORT}/ort.wasm.bundle.min.mjs`, { name: 'wasm' }, 1) },
   'ort-wasm-2': { variants: VARIANTS, open: ort(`${ORT}/ort.wasm.bundle.min.mjs`, { name: 'wasm' }, 2) },
@@ -58,27 +58,22 @@ async function transformers(row, variant, inputs) {
   return { name: `transformers.js ${env.version} on ${env.backends.onnx.versions?.web}`, run };
 }
 
-/** Our page's own module; plan, parameters, weights and inputs as model-tests/examples/export.rs wrote them. */
-async function proofmarkWebGpu() {
-  const webgpu = await import('/page/webgpu.js');
-  const { open, plan } = await jsonOf('ours/plan.json');
-  await webgpu.open({ header: open, parts: [] });
-  const parts = await Promise.all(plan.inputs.map((_, i) => bytesOf(`ours/inputs/${i}.bin`)));
-  await webgpu.prepare({ header: { program: 1, plan }, parts: [await bytesOf('ours/parameters.bin')] });
-  const run = async () => new Float32Array((await webgpu.run({ header: { program: 1 }, parts })).parts[0].slice().buffer);
-  return { name: 'proofmark', run };
-}
-
-async function proofmarkWebNn() {
-  const webnn = await import('/page/webnn.js');
-  const script = await jsonOf('ours/webnn/script.json');
-  const { context } = await webnn.open({ deviceType: 'cpu' });
-  const constant = async (index) => (await bytesOf(`ours/webnn/constants/${index}.bin`)).buffer;
-  const prepared = await webnn.prepare(context, script, constant);
-  const inputs = script.inputs.map(async (_, i) => (await bytesOf(`ours/webnn/inputs/${i}.bin`)).buffer);
-  const ready = await Promise.all(inputs);
-  const run = async () => new Float32Array((await webnn.run(prepared, ready)).outputs[0]);
-  return { name: 'proofmark', run };
+/** Our page's own module; model-tests/examples/export.rs wrote what the program of a case would send it. */
+function proofmark(api) {
+  return async () => {
+    const module = await import(`/page/${api}.js`);
+    const { open, prepare, inputs } = await jsonOf(`ours/${api}/headers.json`);
+    await module.open({ header: open, parts: [] });
+    const parameters = await bytesOf(`ours/${api}/parameters.bin`);
+    await module.prepare({ header: { program: api, ...prepare }, parts: [parameters] });
+    const names = Array.from({ length: inputs }, (_, i) => `ours/${api}/input-${i}.bin`);
+    const parts = await Promise.all(names.map(bytesOf));
+    const run = async () => {
+      const [{ buffer, byteOffset, byteLength }] = (await module.run({ header: { program: api }, parts })).parts;
+      return new Float32Array(buffer, byteOffset, byteLength / 4);
+    };
+    return { name: 'proofmark', run };
+  };
 }
 
 /** Tensors of a safetensors file whose names begin so, with data as JavaScript has it. */

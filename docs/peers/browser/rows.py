@@ -14,7 +14,6 @@ import argparse
 import dataclasses
 import pathlib
 import sys
-import warnings
 
 import torch
 
@@ -45,7 +44,6 @@ def fuse(row, out):
 
 
 def main():
-    warnings.filterwarnings("ignore")
     torch.set_grad_enabled(False)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cache", type=pathlib.Path)
@@ -56,10 +54,10 @@ def main():
         if options.rows and row.name not in options.rows:
             continue
         is_real = options.minilm and row.model is models.MINILM
-        folder = options.minilm.resolve() if is_real else prepare.checkpoint(row.model, options.cache).resolve()
+        folder = options.minilm if is_real else prepare.checkpoint(row.model, options.cache)
         out = options.cache / "rows" / row.name
         out.mkdir(parents=True, exist_ok=True)
-        (out / "folder.txt").write_text(str(folder))
+        (out / "folder.txt").write_text(str(folder.resolve()))
         (out / "output.txt").write_text(row.model.outputs[0])
         if not (out / "inputs.safetensors").is_file():
             prepare.write_inputs(row, folder, out)

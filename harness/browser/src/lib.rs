@@ -40,5 +40,5 @@ pub use launch::{Browser, Facts, Opened, Options};
 pub use mark::{AdapterInfo, Evidence, Rates, classify};
 pub use service::{Client, Service, Window, serve};
 pub use tab::{Browsing, Opens, PageFacts};
-pub use webgpu::{CompileTimes, WebGpuDevice};
+pub use webgpu::{CompileTimes, WebGpuDevice, page_opening, page_plan};
 pub use webnn::{DeviceType, Fallback, WebNnDevice};

@@ -98,7 +98,7 @@ impl WebGpuDevice {
             let detail = format!("{} has no navigator.gpu", browser.label);
             return Err(Error::Absent { device: name.into(), detail });
         }
-        let header = json!({"features": FEATURES, "limits": LIMITS});
+        let header = page_opening();
         let (opened, took) = clock::timed(|| page.call::<Opened>("webgpu.open", header, &[]));
         let opened = opened?.0;
         let mut evidence = Evidence {
@@ -259,7 +259,7 @@ impl Device for WebGpuDevice {
         let plan = Plan::new(&graph, precision, &self.target)?;
         let parameters = plan.parameter_bytes();
         let program = self.page.offer(content(&plan, weights));
-        let header = json!({"program": program, "plan": sent(&plan)});
+        let header = json!({"program": program, "plan": page_plan(&plan)});
         let prepared = self.page.call::<Prepared>("webgpu.prepare", header, &[&parameters]);
         self.page.withdraw(program);
         let stages = prepared?.0.stages;
@@ -343,8 +343,13 @@ fn content(plan: &Plan, weights: Weights) -> Content {
     Content::new(sizes, Box::new(encode))
 }
 
+/// What the page opens its adapter with.
+pub fn page_opening() -> Value {
+    json!({"features": FEATURES, "limits": LIMITS})
+}
+
 /// The plan as the page takes it: without content, which it fetches, and parameters, which come as bytes.
-fn sent(plan: &Plan) -> Value {
+pub fn page_plan(plan: &Plan) -> Value {
     let port = |port: &Port| json!({"buffer": port.buffer, "bytes": plan.bytes(&port.of)});
     let shaders = plan.shaders.iter().map(|shader| {
         let writes: Vec<_> = shader.access.iter().map(|a| *a == Access::Write).collect();
