@@ -151,8 +151,10 @@ fn the_crate_edges_are_those_of_the_design() {
         }
     }
     let expected = [
+        "proofmark-browser -> proofmark-kernels",
         "proofmark-lab -> proofmark",
         "proofmark-models -> proofmark",
+        "proofmark-models -> proofmark-browser",
         "proofmark-models -> proofmark-kernels",
         "xtask -> proofmark",
         "xtask -> proofmark-lab",

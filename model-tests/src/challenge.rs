@@ -4,7 +4,9 @@
 use crate::checkpoint::Checkpoint;
 use crate::inputs;
 use proofmark::record::OutputCheck;
-use proofmark_kernels::{Binding, Device, Error as KernelError, Graph, Kind, Precision, Program, Tensor, cpu};
+use proofmark_kernels::{
+    Binding, Device, Error as KernelError, Graph, Kind, Precision, Program, Tensor, cpu,
+};
 use std::hash::{BuildHasher, RandomState};
 
 /// Runs a program on inputs that nobody could know, and compares its outputs with those of the CPU device in f32.
@@ -60,4 +62,51 @@ fn moved(input: &Tensor, seed: u64) -> Tensor {
         value * (0.75 + noise)
     });
     Tensor::f32(input.shape().to_vec(), changed.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Copy;
+    use std::time::Duration;
+
+    /// A page that was recorded once and gives the same outputs whatever it is asked.
+    struct Recorded(Vec<Tensor>);
+
+    impl Program for Recorded {
+        fn run(&mut self, _: &[Tensor]) -> Result<(&[Tensor], Duration), KernelError> {
+            Ok((&self.0, Duration::from_millis(1)))
+        }
+
+        fn run_timed(&mut self, _: &[Tensor]) -> Result<proofmark_kernels::Timing, KernelError> {
+            Ok(proofmark_kernels::Timing::default())
+        }
+    }
+
+    #[test]
+    fn right_outputs_of_other_inputs_are_found_out() {
+        let copy = Copy::of("bert-tiny");
+        let checkpoint = Checkpoint::open(copy.folder()).unwrap();
+        let binding = Binding::batch_sequence(2, 5);
+        let graph = checkpoint.graph(&binding).unwrap();
+        let given = inputs::deterministic(checkpoint.family(), &binding).unwrap();
+        let own = checkpoint.tensors(&graph, &binding, &given).unwrap();
+        let device = cpu::CpuDevice::open(None).unwrap();
+        let mut honest = device.prepare(&graph, checkpoint.weights(), Precision::F32).unwrap();
+        let of = (&graph, &binding);
+        let told = run(&checkpoint, of, &own, &mut *honest, 1e-3).unwrap();
+        assert!(told.contains("seed"), "{told}");
+        let mut recorded = Recorded(honest.run(&own).unwrap().0.to_vec());
+        let why = run(&checkpoint, of, &own, &mut recorded, 1e-3).unwrap_err();
+        assert!(why.contains("not computed from this run's own inputs"), "{why}");
+    }
+
+    #[test]
+    fn every_run_is_challenged_with_other_inputs() {
+        let input = Tensor::f32([3], vec![1.0, -2.0, 0.5]);
+        let (a, b) = (moved(&input, 1), moved(&input, 2));
+        assert!(a != b && a != input && a == moved(&input, 1));
+        let ids = Tensor::i32([2], vec![1, 2]);
+        assert_eq!(moved(&ids, 1), ids);
+    }
 }

@@ -86,7 +86,8 @@ macro_rules! browser {
             },
             service: Some(Service {
                 start: |folder| {
-                    let served = BROWSERS[$browser].serve(folder).map_err(|e| format!("failed to {e}"))?;
+                    let served =
+                        BROWSERS[$browser].serve(folder).map_err(|e| format!("failed to {e}"))?;
                     Ok((served.0, Box::new(served.1)))
                 },
                 sweep: proofmark_browser::sweep,

@@ -194,8 +194,7 @@ fn browsing(facts: &Facts) -> Browsing {
         ("software-adapter-asked", facts.software.to_string()),
     ];
     let details = details.into_iter().filter(|(_, value)| !value.is_empty() && value != "{}");
-    let details: BTreeMap<_, _> =
-        details.map(|(name, value)| (name.to_owned(), value)).collect();
+    let details: BTreeMap<_, _> = details.map(|(name, value)| (name.to_owned(), value)).collect();
     Browsing { label: format!("{} {} ({driver})", facts.name, facts.version), details }
 }
 

@@ -122,10 +122,8 @@ mod tests {
 
     #[test]
     fn one_witness_of_an_imitation_is_enough() {
-        let named = |architecture: &str| AdapterInfo {
-            architecture: architecture.into(),
-            ..gpu().info
-        };
+        let named =
+            |architecture: &str| AdapterInfo { architecture: architecture.into(), ..gpu().info };
         check(Evidence { fallback: Some(true), ..gpu() }, Software, "fallback");
         check(Evidence { info: named("swiftshader"), ..gpu() }, Software, "swiftshader");
         let renderer = Some("ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero)))".into());

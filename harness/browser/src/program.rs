@@ -165,13 +165,14 @@ fn believed(ms: f64, took: Duration, slack: Option<Duration>) -> Result<Duration
     let page = milliseconds(ms);
     // Clocks of browsers are rounded, by up to a millisecond.
     let longest = took + Duration::from_millis(1);
-    let shortest = slack.map_or(Duration::ZERO, |slack| {
-        took.saturating_sub(took / 10).saturating_sub(slack)
-    });
+    let shortest =
+        slack.map_or(Duration::ZERO, |slack| took.saturating_sub(took / 10).saturating_sub(slack));
     if ms.is_finite() && ms >= 0.0 && page <= longest && page >= shortest {
         return Ok(page);
     }
-    Err(format!("the page says that it worked for {ms} ms, by our clock it took {took:?}: its times are not believed"))
+    Err(format!(
+        "the page says that it worked for {ms} ms, by our clock it took {took:?}: its times are not believed"
+    ))
 }
 
 #[cfg(test)]

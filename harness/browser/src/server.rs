@@ -291,7 +291,9 @@ async fn channel(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Ok(upgrade) => upgrade,
         Err(refused) => return refused.into_response(),
     };
-    let Some(commands) = shared.take_commands() else { return StatusCode::CONFLICT.into_response() };
+    let Some(commands) = shared.take_commands() else {
+        return StatusCode::CONFLICT.into_response();
+    };
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     upgrade.on_upgrade(move |socket| async move {
         shared.set(Presence::Here);

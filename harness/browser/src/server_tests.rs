@@ -173,7 +173,10 @@ fn other_methods_large_bodies_and_noise_are_refused() {
     let tried = Tried::new();
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
         let path = tried.own("");
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", tried.host);
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            tried.host
+        );
         check(&tried.send(request.as_bytes()), 405);
     }
     let huge = format!("GET /{} HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(1 << 20), tried.host);

@@ -5,10 +5,12 @@ use crate::mark::{AdapterInfo, Evidence, Rates, classify};
 use crate::program::{Codec, PageProgram, Stages, Step};
 use crate::tab::{Browsing, Opens, Page};
 use crate::{clock, page};
-use proofmark_kernels::webgpu::{Access, Buffer, Lanes, PARAMETER_BYTES, Plan, Port, Status, Target, decode, encode};
+use proofmark_kernels::webgpu::{
+    Access, Buffer, Lanes, PARAMETER_BYTES, Plan, Port, Status, Target, decode, encode,
+};
 use proofmark_kernels::{
-    Activation, AdapterClass, Binding, Builder, Device, Error, Graph, Identity, Kind, Op, Precision,
-    Program, Tensor, Weights, fold,
+    Activation, AdapterClass, Binding, Builder, Device, Error, Graph, Identity, Kind, Op,
+    Precision, Program, Tensor, TensorType, Weights, fold,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -108,7 +110,8 @@ impl WebGpuDevice {
             rates: None,
         };
         let (class, mut why) = classify(&evidence);
-        let mut stages: Vec<_> = started.map(|time| ("browser".to_owned(), time)).into_iter().collect();
+        let mut stages: Vec<_> =
+            started.map(|time| ("browser".to_owned(), time)).into_iter().collect();
         stages.extend([("page".to_owned(), page.opened()), ("adapter".to_owned(), took)]);
         let limit = |name: &str| opened.limits.get(name).copied().unwrap_or(0.0);
         let target = Target {
@@ -158,8 +161,16 @@ impl WebGpuDevice {
 
     /// Compiles the shaders of a plan, all at once or one after the other, and forgets them.
     pub fn compile(&self, plan: &Plan, parallel: bool) -> Result<CompileTimes, Error> {
-        let header = json!({"plan": sent(plan), "parallel": parallel});
+        let header = json!({"plan": page_plan(plan), "parallel": parallel});
         Ok(self.page.call("webgpu.compile", header, &[])?.0)
+    }
+
+    /// A matrix that nobody could know before.
+    fn drawn(&self) -> Result<Tensor, Error> {
+        let mut bytes = vec![0; TRIAL * TRIAL];
+        getrandom::fill(&mut bytes).map_err(|e| self.page.failed(e.to_string()))?;
+        let values = bytes.iter().map(|byte| f32::from(*byte) / 128.0 - 1.0).collect();
+        Ok(Tensor::f32([TRIAL, TRIAL], values))
     }
 
     /// Times a large product on the adapter and a small one in plain code.
@@ -176,8 +187,17 @@ impl WebGpuDevice {
         builder.output("y", y)?;
         let graph = builder.finish()?;
         let mut program = self.prepare(&graph, &Weights::seeded(1), Precision::F32)?;
-        let inputs = [Tensor::f32([TRIAL, TRIAL], vec![0.5; TRIAL * TRIAL])];
-        let times = (0..=TRIALS).map(|_| program.run_times(&inputs, 1));
+        let weights = Weights::seeded(1);
+        let inputs = [self.drawn()?];
+        let product = program.run(&inputs)?.0[0].to_f64();
+        let weight = weights.tensor("w", &TensorType::float([TRIAL, TRIAL]))?.to_f64();
+        if let Some(wrong) = wrong_element(&inputs[0].to_f64(), &weight, &product) {
+            return Err(self.page.failed(format!(
+                "the page gave a product of random matrices that is wrong at {wrong}: nothing was computed, so \
+                 nothing of it is believed"
+            )));
+        }
+        let times = (0..TRIALS).map(|_| program.run_times(&inputs, 1));
         let best = times.collect::<Result<Vec<_>, _>>()?.into_iter().min().unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
         let operations = 2.0 * (TRIAL as f64).powi(3);
@@ -187,6 +207,19 @@ impl WebGpuDevice {
             threads: self.page.facts().threads,
         })
     }
+}
+
+/// The first of some elements of `x · wᵀ` that is not what these matrices give.
+fn wrong_element(x: &[f64], w: &[f64], y: &[f64]) -> Option<usize> {
+    let elements = (0..TRIAL * TRIAL).step_by(65_521);
+    elements.into_iter().find(|&at| {
+        let (row, column) = (at / TRIAL * TRIAL, at % TRIAL * TRIAL);
+        let terms = x[row..row + TRIAL].iter().zip(&w[column..column + TRIAL]);
+        let (sum, size) =
+            terms.fold((0.0, 0.0), |(sum, size), (a, b)| (sum + a * b, size + (a * b).abs()));
+        // A sum in f32 is off by the number of its terms times 2⁻²⁴ of their size at most; a NaN is wrong.
+        !((y[at] - sum).abs() <= size * TRIAL as f64 / f64::from(1 << 24))
+    })
 }
 
 /// A number that JavaScript gave, as a size.
@@ -311,7 +344,9 @@ impl Codec for PlanCodec {
             let of = &self.graph.node(*value).output;
             if (bytes.len() as u64) < of.bytes(self.precision) {
                 let given = bytes.len();
-                return Err(broken(format!("the page gave {given} bytes of the output {name} ({of})")));
+                return Err(broken(format!(
+                    "the page gave {given} bytes of the output {name} ({of})"
+                )));
             }
             let mut tensor = Tensor::zeros(of);
             decode(bytes, of.kind, self.precision, &mut tensor);
@@ -336,7 +371,9 @@ fn content(plan: &Plan, weights: Weights) -> Content {
     let encode = move |piece: usize| {
         let mut bytes = Vec::new();
         if let Some(content) = &filled[piece].content {
-            content.encode(&weights, precision, &mut bytes).map_err(|e| format!("failed to {e}"))?;
+            content
+                .encode(&weights, precision, &mut bytes)
+                .map_err(|e| format!("failed to {e}"))?;
         }
         Ok(bytes)
     };
@@ -355,9 +392,10 @@ pub fn page_plan(plan: &Plan) -> Value {
         let writes: Vec<_> = shader.access.iter().map(|a| *a == Access::Write).collect();
         json!({"text": shader.text, "writes": writes})
     });
-    let buffers = plan.buffers.iter().map(|buffer| {
-        json!({"bytes": buffer.bytes, "content": buffer.content.is_some()})
-    });
+    let buffers = plan
+        .buffers
+        .iter()
+        .map(|buffer| json!({"bytes": buffer.bytes, "content": buffer.content.is_some()}));
     let dispatches = plan.dispatches.iter().map(|dispatch| {
         json!({
             "shader": dispatch.shader,

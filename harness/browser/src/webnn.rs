@@ -9,15 +9,15 @@ use crate::{clock, page};
 use proofmark_kernels::cpu::CpuDevice;
 use proofmark_kernels::webnn::{Limits, Plan, supports};
 use proofmark_kernels::{
-    Activation, AdapterClass, Binding, Builder, Device, Error, Fallback as Lacking, Graph, Identity,
-    Kind, Op, Precision, Program, Tensor, Value, Weights, fold, split,
+    Activation, AdapterClass, Binding, Builder, Device, Error, Fallback as Lacking, Graph,
+    Identity, Kind, Op, Precision, Program, Tensor, Value, Weights, fold, split,
 };
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a WebNN context is asked to run on. Each is an adapter of its own.
@@ -114,11 +114,13 @@ impl WebNnDevice {
         }
         let (opened, took) = clock::timed(|| open_context(&page, asked));
         // The browser has the interface and no backend behind it: the device is not there.
-        let opened =
-            opened.map_err(|e| absent(format!("{} gives no {asked} context: {e}", browser.label)))?;
+        let opened = opened
+            .map_err(|e| absent(format!("{} gives no {asked} context: {e}", browser.label)))?;
         let limits = Limits::deserialize(&opened.limits);
-        let limits = limits.map_err(|e| page.failed(format!("opSupportLimits() is broken: {e}")))?;
-        let mut stages: Vec<_> = started.map(|time| ("browser".to_owned(), time)).into_iter().collect();
+        let limits =
+            limits.map_err(|e| page.failed(format!("opSupportLimits() is broken: {e}")))?;
+        let mut stages: Vec<_> =
+            started.map(|time| ("browser".to_owned(), time)).into_iter().collect();
         stages.extend([("page".to_owned(), page.opened()), ("adapter".to_owned(), took)]);
         let facts = page.facts();
         let mut details = browser.details;
@@ -177,7 +179,8 @@ impl WebNnDevice {
         let processor = open_context(&self.page, DeviceType::Cpu)?.context;
         let (own, other) = (self.time_product(self.context)?, self.time_product(processor)?);
         let factor = other.as_secs_f64() / own.as_secs_f64().max(1e-9);
-        let measured = format!("a matrix product ran {factor:.2} times as fast as on the processor");
+        let measured =
+            format!("a matrix product ran {factor:.2} times as fast as on the processor");
         Ok(if factor > ANOTHER_DEVICE {
             (asked.to_string(), AdapterClass::Hardware, measured)
         } else {
@@ -193,8 +196,7 @@ impl WebNnDevice {
         let y = builder.linear(x, weight, None, Activation::Identity)?;
         builder.output("y", y)?;
         let graph = builder.finish()?;
-        let mut program =
-            self.prepare_in(context, graph, Weights::seeded(1), Precision::F32)?;
+        let mut program = self.prepare_in(context, graph, Weights::seeded(1), Precision::F32)?;
         let inputs = [Tensor::f32([TRIAL, TRIAL], vec![0.5; TRIAL * TRIAL])];
         let times = (0..=TRIALS).map(|_| program.run_times(&inputs, 1));
         Ok(times.collect::<Result<Vec<_>, _>>()?.into_iter().min().unwrap_or_default())
@@ -226,7 +228,8 @@ impl WebNnDevice {
             Some([begin, *end])
         });
         let places: Vec<_> = places.collect();
-        let script = serde_json::to_value(&plan.script).map_err(|e| self.page.failed(e.to_string()))?;
+        let script =
+            serde_json::to_value(&plan.script).map_err(|e| self.page.failed(e.to_string()))?;
         let (contents, held) = (plan.clone(), weights.clone());
         let encode = move |piece: usize| {
             contents.constant_bytes(piece, &held).map_err(|e| format!("failed to {e}"))

@@ -1,7 +1,7 @@
 //! Runs a plan with wgpu: weights are uploaded once, a run is one submission, outputs come back in one buffer.
 
-use super::context::{Context, Pipeline, device_error};
 use super::bytes::encode;
+use super::context::{Context, Pipeline, device_error};
 use super::plan::{Dispatch, PARAMETER_BYTES, Plan};
 use super::timer::Timer;
 use crate::device::{OpTime, Program, Timing};
@@ -142,7 +142,6 @@ impl WgpuProgram {
             result
         })
     }
-
 }
 
 impl Program for WgpuProgram {

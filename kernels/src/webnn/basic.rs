@@ -133,12 +133,12 @@ impl Emitter<'_> {
                     e.binary_native("pow", x, half)
                 },
             ),
-            UnaryOp::Exp => self
-                .either(|e| e.unary_native("exp", x), |e| e.number_first("pow", E, x)),
-            UnaryOp::Reciprocal => self.either(
-                |e| e.unary_native("reciprocal", x),
-                |e| e.number_first("div", 1.0, x),
-            ),
+            UnaryOp::Exp => {
+                self.either(|e| e.unary_native("exp", x), |e| e.number_first("pow", E, x))
+            }
+            UnaryOp::Reciprocal => {
+                self.either(|e| e.unary_native("reciprocal", x), |e| e.number_first("div", 1.0, x))
+            }
             UnaryOp::Sigmoid => self.sigmoid(x),
             UnaryOp::Activate(activation) => self.activated(activation, x),
         }

@@ -1,9 +1,7 @@
 //! Emits calls within a browser's limits. A call that the browser cannot take is a [`Lack`]; `either` then takes back
 //! what was emitted since and tries another way.
 
-use super::constants::{
-    Content, INLINE_BYTES_MAX, Origin, Permutation, encoded, fits, put,
-};
+use super::constants::{Content, INLINE_BYTES_MAX, Origin, Permutation, encoded, fits, put};
 use super::limits::Limits;
 use super::script::{Argument, Call, Constant, DataType, Operand, Options, Typed};
 use crate::{Precision, Value};
@@ -204,10 +202,8 @@ impl<'a> Emitter<'a> {
     /// A value that is the same in every run, as an operand, with its axes in this order if one is given.
     pub(super) fn fixed(&mut self, fixed: &Fixed, order: Option<&[usize]>) -> Made {
         let Fixed { origin, of } = fixed;
-        let permuted = order.map(|order| Permutation {
-            shape: of.shape.clone(),
-            order: order.to_vec(),
-        });
+        let permuted =
+            order.map(|order| Permutation { shape: of.shape.clone(), order: order.to_vec() });
         let shape = order.map_or_else(
             || of.shape.clone(),
             |order| order.iter().map(|&axis| of.shape[axis]).collect(),

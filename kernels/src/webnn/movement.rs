@@ -1,8 +1,8 @@
 //! Elements on the move: reshape, transpose, slice, concat, expand, cast, gather, with what stands in for them where
 //! a browser lacks one or takes fewer axes.
 
-use super::emit::{Emitter, Fixed, Made, Source, call};
 use super::constants::Origin;
+use super::emit::{Emitter, Fixed, Made, Source, call};
 use super::script::{DataType, Operand, Typed};
 use crate::Tensor;
 use std::ops::Range;

@@ -164,11 +164,7 @@ fn fixed(node: &Node, precision: Precision) -> Option<Fixed> {
 }
 
 /// The outputs as a browser takes them: each made by a call, none twice.
-fn outputs(
-    e: &mut Emitter<'_>,
-    graph: &Graph,
-    sources: &[Source],
-) -> Result<Vec<Output>, Error> {
+fn outputs(e: &mut Emitter<'_>, graph: &Graph, sources: &[Source]) -> Result<Vec<Output>, Error> {
     let mut outputs: Vec<Output> = Vec::new();
     for (name, value) in graph.outputs() {
         let precision = e.precision;
@@ -212,8 +208,7 @@ fn finished(
     calls.reverse();
     inputs.iter_mut().for_each(|input| input.used = need(input.operand, false));
     let kept = e.constants.into_iter().zip(e.contents);
-    let (constants, contents) =
-        kept.filter(|(constant, _)| need(constant.operand, false)).unzip();
+    let (constants, contents) = kept.filter(|(constant, _)| need(constant.operand, false)).unzip();
     (Script { precision: e.precision, inputs, constants, calls, outputs }, contents)
 }
 

@@ -57,7 +57,8 @@ pub(super) fn run(args: &Args) -> Result<bool, Error> {
     match &args.command {
         Command::List { format } => list::run(*format),
         Command::Fetch { name } => {
-            let folder = proofmark_browser::fetch(name).map_err(|e| Error::Absent(e.to_string()))?;
+            let folder =
+                proofmark_browser::fetch(name).map_err(|e| Error::Absent(e.to_string()))?;
             println!("{name} is here: {}", folder.display());
             Ok(true)
         }
@@ -68,9 +69,8 @@ pub(super) fn run(args: &Args) -> Result<bool, Error> {
 
 /// The endpoints that a name means: one of them, or all of a browser.
 fn named(name: &str) -> Result<Vec<&'static BrowserEndpoint>, Error> {
-    let means = |browser: &&BrowserEndpoint| {
-        browser.name == name || browser.kind.to_string() == name
-    };
+    let means =
+        |browser: &&BrowserEndpoint| browser.name == name || browser.kind.to_string() == name;
     let found: Vec<_> = BROWSERS.iter().filter(means).collect();
     if found.is_empty() {
         let known: Vec<_> = BROWSERS.iter().map(|browser| browser.name).collect();

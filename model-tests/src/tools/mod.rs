@@ -29,9 +29,11 @@ enum Format {
 /// Adds the commands to a suite.
 pub(crate) fn add(suite: Suite) -> Suite {
     suite
-        .tool("browsers", "Finds, fetches and probes browsers; serves a page to any browser", |args| {
-            run("browsers", args, browsers::run)
-        })
+        .tool(
+            "browsers",
+            "Finds, fetches and probes browsers; serves a page to any browser",
+            |args| run("browsers", args, browsers::run),
+        )
         .tool("models", "Lists the models by name, fetches one, checks one", |args| {
             run("models", args, models::run)
         })

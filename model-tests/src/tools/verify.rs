@@ -193,7 +193,9 @@ mod tests {
             let graph = checkpoint.graph(&binding).unwrap();
             let inputs = checkpoint.tensors(&graph, &binding, &given).unwrap();
             let cpu = target("cpu").unwrap();
-            run_with(cpu, (Precision::F32, Fallback::Refused), &checkpoint, &graph, &inputs).unwrap().outputs
+            run_with(cpu, (Precision::F32, Fallback::Refused), &checkpoint, &graph, &inputs)
+                .unwrap()
+                .outputs
         };
         let explicit = outputs(&copy);
         copy.edit("golden.safetensors", |t| {
@@ -332,7 +334,9 @@ mod tests {
             let graph = checkpoint.graph(&binding).unwrap();
             let inputs = checkpoint.tensors(&graph, &binding, &given).unwrap();
             let cpu = target("cpu").unwrap();
-            let run = run_with(cpu, (Precision::F32, Fallback::Refused), &checkpoint, &graph, &inputs).unwrap();
+            let run =
+                run_with(cpu, (Precision::F32, Fallback::Refused), &checkpoint, &graph, &inputs)
+                    .unwrap();
             let expected = evaluate(&graph, &kept, &inputs).unwrap().remove(0);
             let expected = Numbers { shape: expected.shape, values: expected.data };
             let (name, found) = &run.outputs[0];

@@ -269,7 +269,8 @@ fn slice(g: &Given<'_>) -> Held {
     }
     let shape = sizes.iter().zip(&strides).map(|(size, stride)| size.div_ceil(*stride)).collect();
     Held::build(x.of.data_type, shape, |i| {
-        let from: Vec<_> = (0..i.len()).map(|axis| starts[axis] + i[axis] * strides[axis]).collect();
+        let from: Vec<_> =
+            (0..i.len()).map(|axis| starts[axis] + i[axis] * strides[axis]).collect();
         x.at(&from)
     })
 }
@@ -344,9 +345,7 @@ fn gather_nd(g: &Given<'_>) -> Held {
     let shape = [lead, &x.of.shape[depth..]].concat();
     Held::build(x.of.data_type, shape, |i| {
         let (first, last) = i.split_at(lead.len());
-        let at = (0..depth).map(|d| {
-            clamped(indices.at(&[first, &[d]].concat()), x.of.shape[d])
-        });
+        let at = (0..depth).map(|d| clamped(indices.at(&[first, &[d]].concat()), x.of.shape[d]));
         x.at(&at.chain(last.iter().copied()).collect::<Vec<_>>())
     })
 }
@@ -376,8 +375,10 @@ fn gemm(g: &Given<'_>) -> Held {
     g.only_options(&["c", "alpha", "beta", "aTranspose", "bTranspose"]);
     let (alpha, beta) = (g.option("alpha", 1.0), g.option("beta", 1.0));
     let turned = [g.option("aTranspose", false), g.option("bTranspose", false)];
-    let size = |x: &Held, turned: bool, axis: usize| x.of.shape[if turned { 1 - axis } else { axis }];
-    let at = |x: &Held, turned: bool, [i, j]: [usize; 2]| x.at(&if turned { [j, i] } else { [i, j] });
+    let size =
+        |x: &Held, turned: bool, axis: usize| x.of.shape[if turned { 1 - axis } else { axis }];
+    let at =
+        |x: &Held, turned: bool, [i, j]: [usize; 2]| x.at(&if turned { [j, i] } else { [i, j] });
     assert!(a.rank() == 2 && b.rank() == 2);
     assert_eq!(size(a, turned[0], 1), size(b, turned[1], 0), "{:?}", g.call);
     let shape = vec![size(a, turned[0], 0), size(b, turned[1], 1)];
