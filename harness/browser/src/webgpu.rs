@@ -158,7 +158,7 @@ impl WebGpuDevice {
 
     /// Compiles the shaders of a plan, all at once or one after the other, and forgets them.
     pub fn compile(&self, plan: &Plan, parallel: bool) -> Result<CompileTimes, Error> {
-        let header = json!({"plan": sent(plan), "parallel": parallel});
+        let header = json!({"plan": page_plan(plan), "parallel": parallel});
         Ok(self.page.call("webgpu.compile", header, &[])?.0)
     }
 
