@@ -3,7 +3,7 @@
 
 use crate::env;
 use crate::error::Error;
-use crate::process;
+use crate::process::{self, Child};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -49,13 +49,18 @@ impl Home {
 pub fn sweep(folder: &Path) {
     // A folder that is gone may still be named by processes.
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    process::end_all(&folder);
+    end(&folder, &[]);
+}
+
+/// The same by the process that started these children.
+pub(crate) fn end(folder: &Path, children: &[Child]) {
+    process::end_all(folder, children);
     if let Ok(short) = fs::read_link(folder.join(LINK))
         && short.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
     {
         remove(&short);
     }
-    remove(&folder);
+    remove(folder);
 }
 
 fn remove(folder: &Path) {

@@ -5,32 +5,26 @@ use crate::clock;
 use crate::env;
 use crate::error::Error;
 use crate::flags;
-use crate::home::{self, Home};
 use crate::installed::Installed;
 use crate::process::{self, Child};
+use crate::running::{Running, free};
 use crate::session::{Fault, Session};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// From the start to a window that is ready.
-const START: Duration = Duration::from_secs(30);
 /// For one command to a driver.
 const COMMAND: Duration = Duration::from_secs(10);
 /// For a session to end by itself; what does not is killed.
 const END: Duration = Duration::from_secs(3);
+/// For a page that was opened before to arrive: it may never.
+const ARRIVAL: Duration = Duration::from_secs(2);
 /// The page that is nothing.
 const BLANK: &str = "about:blank";
 /// How many dialogs in a row are closed before a page is given up.
 const DIALOGS: usize = 5;
-/// How often another port is tried, when another program was faster to take the one that was free.
-const PORTS: usize = 3;
-/// What drivers say when they cannot have their port.
-const TAKEN: [&str; 2] = ["port not available", "address already in use"];
-
 /// How a browser is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -88,6 +82,10 @@ pub struct Browser {
     facts: Facts,
     session: Option<Session>,
     running: Running,
+    /// What dialogs said that were dismissed and are not told yet.
+    dialogs: Vec<String>,
+    /// Where the window was sent, until it is known to have arrived there.
+    awaited: Option<String>,
 }
 
 impl Browser {
@@ -123,7 +121,8 @@ impl Browser {
             Kind::WebKit => start_webkit(&mut running, &mut facts, options)?,
         };
         complete(&mut facts, &session);
-        let mut browser = Browser { facts, session: Some(session), running };
+        let mut browser =
+            Browser { facts, session: Some(session), running, dialogs: Vec::new(), awaited: None };
         browser.alive()?;
         browser.facts.start_ns = clock::nanoseconds(begin.elapsed());
         Ok(browser)
@@ -138,17 +137,22 @@ impl Browser {
     /// Dialogs of the page before are dismissed and told.
     pub fn open(&mut self, url: &str) -> Result<Opened, Error> {
         let begin = clock::start();
-        let mut dialogs = Vec::new();
+        // Two pages on their way at once may arrive in any order, and Firefox may then keep the first.
+        self.arrival(ARRIVAL);
+        let mut dialogs = std::mem::take(&mut self.dialogs);
+        let mut tries = 0;
         let why = loop {
+            tries += 1;
             let Some(session) = &self.session else { break "it was closed".to_owned() };
             match session.go(url, COMMAND) {
                 Ok(()) => {
+                    self.awaited = Some(address_of(url));
                     let took_ns = clock::nanoseconds(begin.elapsed());
                     return Ok(Opened { dialogs, took_ns });
                 }
-                Err(Fault::Dialog(text)) if dialogs.len() < DIALOGS => dialogs.push(text),
+                Err(Fault::Dialog(text)) if tries <= DIALOGS => dialogs.push(text),
                 Err(Fault::Dialog(text)) => break format!("dialogs do not end, the last: {text}"),
-                Err(Fault::TimedOut) => break format!("no answer within {} s", COMMAND.as_secs()),
+                Err(Fault::TimedOut) => break no_answer(),
                 Err(Fault::Refused(said)) => break said,
             }
         };
@@ -157,25 +161,31 @@ impl Browser {
         Err(Error::Open { browser: self.facts.name.clone(), url: url.to_owned(), why })
     }
 
-    /// Leaves the page, so that what it held can be given back, and waits until it is left: an empty page that is
-    /// still on its way may take the place of the one that is opened next.
+    /// Leaves the page, so that what it held can be given back, and waits until it is left.
     pub fn leave(&mut self) -> Result<(), Error> {
-        let begin = clock::start();
-        self.open(BLANK)?;
-        let why = loop {
-            let Some(session) = &self.session else { break "it was closed".to_owned() };
-            match session.address(COMMAND) {
-                Ok(address) if address == BLANK => return Ok(()),
-                Ok(address) if begin.elapsed() > COMMAND => {
-                    break format!("it is still at {address}");
-                }
-                Ok(_) | Err(Fault::Dialog(_)) => std::thread::sleep(process::PAUSE),
-                Err(Fault::TimedOut) => break format!("no answer within {} s", COMMAND.as_secs()),
-                Err(Fault::Refused(said)) => break said,
-            }
-        };
+        // What dialogs said is for the next page to tell.
+        self.dialogs = self.open(BLANK)?.dialogs;
+        let Some(why) = self.arrival(COMMAND) else { return Ok(()) };
         self.alive()?;
         Err(Error::Open { browser: self.facts.name.clone(), url: BLANK.to_owned(), why })
+    }
+
+    /// Waits until the window is where the last command sent it; otherwise says why it is not.
+    fn arrival(&mut self, limit: Duration) -> Option<String> {
+        let (begin, session) = (clock::start(), self.session.as_ref()?);
+        while let Some(awaited) = &self.awaited {
+            match session.address(COMMAND) {
+                Ok(address) if address == *awaited => self.awaited = None,
+                Ok(address) if begin.elapsed() > limit => {
+                    return Some(format!("it is still at {address}"));
+                }
+                Ok(_) => std::thread::sleep(process::PAUSE),
+                Err(Fault::Dialog(text)) => self.dialogs.push(text),
+                Err(Fault::TimedOut) => return Some(no_answer()),
+                Err(Fault::Refused(said)) => return Some(said),
+            }
+        }
+        None
     }
 
     /// Whether all that is needed to drive it still runs and answers; the error says what does not.
@@ -188,8 +198,12 @@ impl Browser {
         }
         let Some(session) = &self.session else { return Err(gone("it was closed".to_owned())) };
         match session.windows(COMMAND) {
-            // A dialog is no reason to call it gone; the next page tells it.
-            Ok(1..) | Err(Fault::Dialog(_)) => Ok(()),
+            Ok(1..) => Ok(()),
+            // A dialog is no reason to call it gone.
+            Err(Fault::Dialog(text)) => {
+                self.dialogs.push(text);
+                Ok(())
+            }
             Ok(0) => Err(gone("it has no window any more".to_owned())),
             Err(Fault::TimedOut) => Err(gone("its driver does not answer".to_owned())),
             Err(Fault::Refused(said)) => Err(gone(said)),
@@ -242,6 +256,15 @@ impl Drop for Browser {
             let _ = session.quit(END);
         }
     }
+}
+
+fn no_answer() -> String {
+    format!("no answer within {} s", COMMAND.as_secs())
+}
+
+/// As a browser would write this address.
+fn address_of(url: &str) -> String {
+    reqwest::Url::parse(url).map_or_else(|_| url.to_owned(), |address| address.to_string())
 }
 
 /// What the driver says of the browser and of itself.
@@ -312,167 +335,4 @@ fn start_webkit(
     let port = running
         .start_driver(facts, options, |port| ["-p", &port.to_string()].map(str::to_owned).into())?;
     running.session(facts, port, flags::start_webkit(&facts.executable, &facts.flags))
-}
-
-/// Fails if a program listens at this port.
-fn free(port: u16) -> Result<u16, Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|_| Error::PortTaken { port })
-}
-
-/// The processes of a browser and where they live. Dropping it ends and removes all.
-#[derive(Debug)]
-struct Running {
-    browser: String,
-    home: Home,
-    /// In the order of their start: a display, a browser, the driver.
-    children: Vec<Child>,
-    begin: Instant,
-}
-
-impl Running {
-    fn new(installed: &Installed, folder: &Path, begin: Instant) -> Result<Running, Error> {
-        let home = Home::make(folder)?;
-        Ok(Running { browser: installed.name.clone(), home, children: Vec::new(), begin })
-    }
-
-    fn start(
-        &mut self,
-        program: &Path,
-        args: &[String],
-        variables: &BTreeMap<String, String>,
-    ) -> Result<(), Error> {
-        self.children.push(process::start(program, args, variables, &self.home)?);
-        Ok(())
-    }
-
-    /// Waits until `ready` finds in the words of the child that was started last what it looks for.
-    fn wait<T>(&mut self, step: &str, ready: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
-        loop {
-            let Some(child) = self.children.last_mut() else { return Err(self.late(step)) };
-            let ended = child.ended();
-            // Looked at after the question whether it runs, so that nothing that it said is missed.
-            let words = child.words();
-            if let Some(found) = ready(&words) {
-                return Ok(found);
-            }
-            if let Some(status) = ended {
-                return Err(ended_at(child, status, &format!("during {step}")));
-            }
-            if self.begin.elapsed() > START {
-                return Err(self.late(step));
-            }
-            std::thread::sleep(process::PAUSE);
-        }
-    }
-
-    fn late(&self, step: &str) -> Error {
-        let words = self.children.iter().map(|c| format!("{} said: {}", c.name(), c.last_words()));
-        let said = words.collect::<Vec<_>>().join("; ");
-        Error::TimedOut { step: step.to_owned(), after: START, said }
-    }
-
-    /// A virtual display of our own, with a number that nobody else has.
-    fn start_display(&mut self, browser: &str) -> Result<String, Error> {
-        let server =
-            env::path().into_iter().map(|folder| folder.join("Xvfb")).find(|f| f.is_file());
-        let server = server.ok_or_else(|| Error::NoDisplay {
-            browser: browser.to_owned(),
-            remedy: "set one, or install a virtual one: `apt install xvfb`".to_owned(),
-        })?;
-        let args = ["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"];
-        self.start(&server, &args.map(str::to_owned), &BTreeMap::new())?;
-        let number = self.wait("the start of a virtual display", |words| {
-            let mut lines = words.lines();
-            lines
-                .find(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_digit()))
-                .map(str::to_owned)
-        })?;
-        Ok(format!(":{number}"))
-    }
-
-    /// Starts the driver and waits until it listens.
-    fn start_driver(
-        &mut self,
-        facts: &Facts,
-        options: &Options,
-        args: impl Fn(u16) -> Vec<String>,
-    ) -> Result<u16, Error> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let port = free(options.port.unwrap_or(0))?;
-            self.start(&facts.driver, &args(port), &facts.variables)?;
-            let listens = |_: &str| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
-            match self.wait("the start of the driver", listens) {
-                Ok(_) => return Ok(port),
-                Err(Error::Ended { said, .. }) if is_taken(&said) => {}
-                Err(other) => return Err(other),
-            }
-            // It has ended.
-            self.children.pop();
-            if options.port.is_some() || tries == PORTS {
-                return Err(Error::PortTaken { port });
-            }
-        }
-    }
-
-    /// A session with the driver, which was started last.
-    fn session(
-        &mut self,
-        facts: &Facts,
-        port: u16,
-        wanted: serde_json::Map<String, Value>,
-    ) -> Result<Session, Error> {
-        let left = START.saturating_sub(self.begin.elapsed());
-        let said = match Session::new(port, wanted, left) {
-            Ok(session) => return Ok(session),
-            Err(Fault::TimedOut) => return Err(self.late("making a session")),
-            Err(Fault::Refused(said)) => said,
-            Err(Fault::Dialog(text)) => format!("a dialog is open: {text}"),
-        };
-        for child in &mut self.children {
-            if let Some(status) = child.ended() {
-                return Err(ended_at(child, status, "while a session was made"));
-            }
-        }
-        let driver = facts.driver.display().to_string();
-        Err(Error::Session { driver, browser: self.browser.clone(), said })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        home::sweep(&self.home.folder);
-        self.children.iter_mut().for_each(Child::reap);
-    }
-}
-
-fn is_taken(said: &str) -> bool {
-    let said = said.to_lowercase();
-    TAKEN.iter().any(|words| said.contains(words))
-}
-
-fn ended_at(child: &Child, status: String, when: &str) -> Error {
-    let said = child.last_words();
-    let hint = hint(&said);
-    Error::Ended { program: child.name().to_owned(), status, when: when.to_owned(), said, hint }
-}
-
-/// What to do about words that are known.
-fn hint(said: &str) -> String {
-    let remedies = [
-        (
-            "sandbox",
-            format!(
-                "; allow its sandbox (on Ubuntu: an AppArmor profile), or set {}",
-                env::NO_SANDBOX
-            ),
-        ),
-        ("error while loading shared libraries", "; install the library that it names".to_owned()),
-        ("cannot open display", "; set DISPLAY, or install a virtual display: xvfb".to_owned()),
-    ];
-    let found = remedies.into_iter().find(|(words, _)| said.to_lowercase().contains(words));
-    found.map(|(_, remedy)| remedy).unwrap_or_default()
 }

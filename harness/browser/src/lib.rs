@@ -20,6 +20,7 @@ mod page;
 mod parts;
 mod process;
 mod program;
+mod running;
 mod secret;
 mod server;
 mod service;

@@ -170,12 +170,15 @@ struct Entry {
     marked: bool,
 }
 
-/// Ends all processes of the browser in `folder`, and waits until they are gone.
-pub(crate) fn end_all(folder: &Path) {
+/// Ends all processes of the browser in `folder` and those in the groups of its children that are known, and waits
+/// until they are gone.
+pub(crate) fn end_all(folder: &Path, children: &[Child]) {
+    let groups = children.iter().filter_map(|child| i32::try_from(child.pid()).ok());
+    let groups: BTreeSet<_> = groups.collect();
     let mut seen = BTreeSet::new();
     for round in 0..ROUNDS {
         let table = table(folder);
-        let left = family(&table);
+        let left = family(&table, &groups);
         seen.extend(left.iter().map(|(pid, _)| *pid));
         // One that is dying shows no mark any more, but still has its files open.
         if !table.iter().any(|entry| seen.contains(&entry.pid)) {
@@ -194,7 +197,10 @@ pub(crate) fn end_all(folder: &Path) {
 
 /// The processes of the browser in `folder`.
 pub(crate) fn all(folder: &Path) -> Vec<u32> {
-    family(&table(folder)).iter().filter_map(|(pid, _)| u32::try_from(*pid).ok()).collect()
+    family(&table(folder), &BTreeSet::new())
+        .iter()
+        .filter_map(|(pid, _)| u32::try_from(*pid).ok())
+        .collect()
 }
 
 /// The processes that `parent` started itself.
@@ -204,10 +210,11 @@ pub(crate) fn children(folder: &Path, parent: u32) -> Vec<u32> {
     children.iter().filter(is_child).filter_map(|entry| u32::try_from(entry.pid).ok()).collect()
 }
 
-/// Those with the mark, those in a group with them, and what any of these started: Chromium writes its title over
-/// its environment, so that some of its processes show no mark.
-fn family(table: &[Entry]) -> Vec<(i32, &str)> {
-    let groups: BTreeSet<_> = table.iter().filter(|e| e.marked).map(|e| e.group).collect();
+/// Those with the mark, those in a group with them or in one that is known, and what any of these started: Chromium
+/// writes its title over its environment, so that some of its processes show no mark.
+fn family<'a>(table: &'a [Entry], known: &BTreeSet<i32>) -> Vec<(i32, &'a str)> {
+    let mut groups: BTreeSet<_> = table.iter().filter(|e| e.marked).map(|e| e.group).collect();
+    groups.extend(known);
     let mut pids = BTreeSet::new();
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     let foreign: BTreeSet<_> = table.iter().filter(|e| e.pid == own).map(|e| e.group).collect();
@@ -293,8 +300,14 @@ mod tests {
             entry(10_000_005, 1, 10_000_002, false),
             entry(10_000_006, 1, 10_000_006, false),
         ];
-        let pids: Vec<_> = family(&table).into_iter().map(|(pid, _)| pid).collect();
-        assert_eq!(pids, [10_000_002, 10_000_003, 10_000_004, 10_000_005]);
+        let pids = |known| -> Vec<_> {
+            family(&table, &BTreeSet::from(known)).into_iter().map(|(pid, _)| pid).collect()
+        };
+        assert_eq!(pids([0]), [10_000_002, 10_000_003, 10_000_004, 10_000_005]);
+        assert_eq!(
+            pids([10_000_006]),
+            [10_000_002, 10_000_003, 10_000_004, 10_000_005, 10_000_006]
+        );
     }
 
     #[test]

@@ -188,16 +188,13 @@ fn a_dialog_is_dismissed_and_told() {
     for (n, installed) in all().iter().enumerate() {
         let place = Place::take();
         let mut browser = start(installed, &place);
-        browser.open(&server.url("alert")).unwrap();
-        let begin = Instant::now();
-        while server.count("/alerts") <= n {
-            assert!(begin.elapsed() < Duration::from_secs(20), "{}", installed.name);
-            thread::sleep(Duration::from_millis(5));
+        for i in 0..2 {
+            let opened = browser.open(&server.url(&format!("alert?{n}-{i}"))).unwrap();
+            assert_eq!(opened.dialogs.len(), i, "{}", installed.name);
+            server.wait_for(&format!("/alerts?{n}-{i}"));
+            thread::sleep(Duration::from_millis(300));
+            browser.alive().unwrap();
         }
-        thread::sleep(Duration::from_millis(200));
-        browser.alive().unwrap();
-        browser.open(&server.url("alert")).unwrap();
-        thread::sleep(Duration::from_millis(300));
         let opened = browser.open(&server.url(&format!("page?{n}"))).unwrap();
         assert_eq!(opened.dialogs, ["look here"], "{}", installed.name);
         server.wait_for(&format!("/ran?{n}&"));
@@ -375,4 +372,19 @@ fn what_registries_carry_can_be_fetched() {
         assert_eq!(fetch(name).unwrap(), folder);
     }
     assert!(found(Kind::Chromium).iter().any(|installed| installed.name == "chromium-shell"));
+}
+
+#[test]
+fn of_pages_in_quick_succession_the_last_one_runs() {
+    let server = Server::start();
+    for (n, installed) in all().iter().enumerate() {
+        let place = Place::take();
+        let mut browser = start(installed, &place);
+        for i in 0..10 {
+            browser.open(&server.url(&format!("page?{n}-{i}-first"))).unwrap();
+            browser.open(&server.url(&format!("page?{n}-{i}-last"))).unwrap();
+            server.wait_for(&format!("/ran?{n}-{i}-last&"));
+            browser.leave().unwrap();
+        }
+    }
 }

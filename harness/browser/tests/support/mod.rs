@@ -15,7 +15,8 @@ const PAGE: &str = r#"<!doctype html><title>page</title><script>
     fetch(`/ran?${page}&${facts.map(encodeURIComponent).join("&")}`);
     setInterval(() => fetch(`/beat?${page}`), 20);
 </script>"#;
-const ALERT: &str = r#"<!doctype html><script>fetch("/alerts"); alert("look here")</script>"#;
+const ALERT: &str =
+    r#"<!doctype html><script>fetch(`/alerts${location.search}`); alert("look here")</script>"#;
 const ENDLESS: &str =
     r#"<!doctype html><script>fetch("/ran?endless"); setTimeout(() => { for (;;); }, 50)</script>"#;
 
