@@ -18,6 +18,8 @@ mod inputs;
 mod process;
 pub mod processors;
 mod references;
+#[cfg(test)]
+mod shaders;
 mod subject;
 mod suite;
 pub mod targets;

@@ -6,11 +6,14 @@ use crate::{env, vulkan};
 use proofmark::fingerprint::digest;
 use proofmark::record::DeviceFacts;
 use proofmark::{Driver, Endpoint, Finding, Isolation, Mark, Service};
-use proofmark_browser::{BrowserEndpoint, Fallback, Interface, Kind, Wishes};
+use proofmark_browser::{
+    BrowserEndpoint, Fallback, Interface, Kind, SharedDevice, WebGpuDevice, Wishes,
+};
 use proofmark_kernels::{
     AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
     Source, cpu, webgpu,
 };
+use std::sync::{Arc, OnceLock};
 
 /// One endpoint.
 #[derive(Debug)]
@@ -63,6 +66,31 @@ pub static BROWSERS: [BrowserEndpoint; 6] = [
     BrowserEndpoint::new("webnn-chromium", Kind::Chromium, Interface::WebNn),
     BrowserEndpoint::new("webnn-edge", Kind::Edge, Interface::WebNn),
 ];
+
+/// The device of a page that somebody opened by hand, as long as `browsers serve` runs.
+pub(crate) static VISITOR: OnceLock<Arc<WebGpuDevice>> = OnceLock::new();
+
+/// The endpoint of such a page. It is in no listing: only the tool that served the page can open it.
+pub(crate) static BY_HAND: Target = Target {
+    endpoint: Endpoint::WEBGPU_NATIVE,
+    precisions: &[Precision::F32],
+    open: |_| {
+        let absent = || KernelError::Absent {
+            device: "a page".into(),
+            detail: "nobody has opened it; `cargo xtask browsers serve` prints a link".into(),
+        };
+        let device = VISITOR.get().ok_or_else(absent)?;
+        Ok(Box::new(SharedDevice(Arc::clone(device))))
+    },
+    sources: |graph, precision| BROWSERS[0].sources(graph, precision),
+    crates: &["half", "safetensors"],
+    f32_tolerance: 1e-3,
+    isolation: Isolation::InProcess,
+    probe: || Finding::absent(Endpoint::WEBGPU_NATIVE, "nobody has opened the page"),
+    signals: String::new,
+    service: None,
+    challenged: true,
+};
 
 /// An endpoint in a browser, by its indices in [`TARGETS`] and in [`BROWSERS`]: functions cannot hold it.
 macro_rules! browser {

@@ -22,6 +22,7 @@ const commands = {
   },
   'webgpu.open': webgpu.open,
   'webgpu.prepare': webgpu.prepare,
+  'webgpu.check': webgpu.check,
   'webgpu.compile': webgpu.compileOnly,
   'webgpu.run': webgpu.run,
   'webgpu.times': webgpu.times,

@@ -308,6 +308,27 @@ async function compile(gpu, plan, parallel) {
 }
 
 /**
+ * What the browser says of texts that it only reads, without a pipeline of them.
+ *
+ * @param {Message} message
+ */
+export async function check({ header }) {
+  /** @type {string[]} */
+  const texts = header.texts;
+  const gpu = opened();
+  const faults = await Promise.all(
+    texts.map(async (text) => {
+      gpu.pushErrorScope('validation');
+      const module = gpu.createShaderModule({ code: text });
+      const error = await gpu.popErrorScope();
+      return error ? complaints(module, text, error) : null;
+    }),
+  );
+  uncaptured = undefined;
+  return { header: { faults } };
+}
+
+/**
  * What compiling takes, and nothing else: all at once, or one after the other. Pipelines that the page has are not
  * used; what the browser keeps of earlier ones is the browser's affair.
  *

@@ -39,6 +39,6 @@ pub use installed::{Installed, installed};
 pub use launch::{Browser, Facts, Opened, Options};
 pub use mark::{AdapterInfo, Evidence, Rates, classify};
 pub use service::{Client, Service, Window, serve};
-pub use tab::{Browsing, Opens, PageFacts};
-pub use webgpu::{CompileTimes, WebGpuDevice, page_opening, page_plan};
+pub use tab::{Browsing, Opens, PageFacts, Stand};
+pub use webgpu::{CompileTimes, SharedDevice, WebGpuDevice, page_opening, page_plan};
 pub use webnn::{DeviceType, Fallback, WebNnDevice};

@@ -8,10 +8,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How far the page's clock and ours may be apart for one command, besides a tenth of the time: the way to the page
-/// and back, and what the page does before and behind the runs.
-const CLOCK_SLACK: Duration = Duration::from_millis(60);
-
 /// What a run took by the page's clock, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(crate) struct Elapsed {
@@ -107,7 +103,7 @@ impl Program for PageProgram {
         let header = json!({"count": count});
         let (elapsed, _, took) = self.command::<Elapsed>("times", header, inputs)?;
         self.latest = (elapsed, count);
-        let time = believed(elapsed.elapsed_ms, took, Some(CLOCK_SLACK));
+        let time = believed(elapsed.elapsed_ms, took, Some(self.page.slack()));
         time.map_err(|why| self.page.failed(why))
     }
 
@@ -182,7 +178,7 @@ mod tests {
     #[test]
     fn times_that_our_clock_contradicts_are_refused() {
         let ms = Duration::from_millis;
-        let slack = Some(CLOCK_SLACK);
+        let slack = Some(ms(60));
         assert_eq!(believed(95.0, ms(100), slack), Ok(ms(95)));
         assert_eq!(believed(100.5, ms(100), slack), Ok(Duration::from_micros(100_500)));
         assert_eq!(believed(0.0, ms(50), slack), Ok(Duration::ZERO));

@@ -16,7 +16,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 use tokio::sync::{mpsc as commands, oneshot};
@@ -123,11 +123,6 @@ impl Server {
         let host = host.unwrap_or(&own);
         let url = format!("http://{host}/{token}/");
         Ok(Self { url, shared, ask, stop: Some(stop), thread: Some(thread) })
-    }
-
-    /// On a free port of this machine alone.
-    pub(crate) fn local() -> Result<Self, String> {
-        Self::start(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None)
     }
 
     /// The page's address. Whoever has it can be the page.

@@ -15,7 +15,7 @@ struct Tried {
 
 impl Tried {
     fn new() -> Self {
-        let server = Server::local().unwrap();
+        let server = Server::start(([127, 0, 0, 1], 0).into(), None).unwrap();
         let (host, rest) = server.url().strip_prefix("http://").unwrap().split_once('/').unwrap();
         let (host, token) = (host.to_owned(), rest.trim_end_matches('/').to_owned());
         Self { server, host, token }

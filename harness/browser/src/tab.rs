@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -61,6 +62,23 @@ pub trait Opens: Send {
     fn open(&mut self, url: &str) -> Result<(), String>;
 }
 
+/// Where the page of a browser is served that somebody opens by hand.
+#[derive(Clone, Debug)]
+pub struct Stand {
+    /// The address to listen on; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The name by which the browser reaches it, if it is not the address: of a tunnel, for example.
+    pub host: Option<String>,
+    /// How long the link is good for.
+    pub patience: Duration,
+}
+
+/// How far the page's clock and ours may be apart in one command, besides a tenth of the time: the way to the page and
+/// back, and what the page does before and behind the runs.
+const SLACK: Duration = Duration::from_millis(60);
+/// The same over a network.
+const SLACK_BY_HAND: Duration = Duration::from_secs(1);
+
 /// An open page.
 pub(crate) struct Page {
     server: Server,
@@ -68,6 +86,7 @@ pub(crate) struct Page {
     name: String,
     facts: PageFacts,
     opened: Duration,
+    slack: Duration,
     next: AtomicU64,
     programs: AtomicU32,
     /// Kept open as long as the page; closed after the server, so that the page ends by itself.
@@ -82,24 +101,50 @@ impl fmt::Debug for Page {
 
 impl Page {
     /// Opens a page of its own server in a browser and waits until it is connected.
-    pub(crate) fn open(name: &str, mut opener: Box<dyn Opens>) -> Result<Self, Error> {
+    pub(crate) fn open(name: &str, opener: Box<dyn Opens>) -> Result<Self, Error> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let stand = Stand { address, host: None, patience: CONNECT };
+        Self::open_at(name, &stand, SLACK, opener)
+    }
+
+    /// Serves a page for whoever opens it, which `opener` asks for.
+    pub(crate) fn by_hand(
+        name: &str,
+        stand: &Stand,
+        opener: Box<dyn Opens>,
+    ) -> Result<Self, Error> {
+        Self::open_at(name, stand, SLACK_BY_HAND, opener)
+    }
+
+    fn open_at(
+        name: &str,
+        stand: &Stand,
+        slack: Duration,
+        mut opener: Box<dyn Opens>,
+    ) -> Result<Self, Error> {
         let failed = |detail: String| Error::Device { device: name.to_owned(), detail };
         let start = clock::start();
-        let server = Server::local().map_err(failed)?;
+        let server = Server::start(stand.address, stand.host.as_deref()).map_err(failed)?;
         opener.open(server.url()).map_err(failed)?;
-        server.wait(CONNECT).map_err(failed)?;
+        server.wait(stand.patience).map_err(failed)?;
         let opened = start.elapsed();
         let answer = ask(&server, 0, "facts", json!({}), &[], COMMAND).map_err(failed)?;
         let facts = serde_json::from_value(answer.header["facts"].clone());
         let facts = facts.map_err(|e| failed(format!("the page's facts are broken: {e}")))?;
         let (next, programs) = (AtomicU64::new(1), AtomicU32::new(0));
         let _opener = Mutex::new(opener);
-        Ok(Self { server, name: name.to_owned(), facts, opened, next, programs, _opener })
+        let name = name.to_owned();
+        Ok(Self { server, name, facts, opened, slack, next, programs, _opener })
     }
 
     /// What the page said of its browser.
     pub(crate) fn facts(&self) -> &PageFacts {
         &self.facts
+    }
+
+    /// How far its clock and ours may be apart.
+    pub(crate) fn slack(&self) -> Duration {
+        self.slack
     }
 
     /// From asking the browser for the page until the page was connected.

@@ -3,7 +3,7 @@
 use crate::content::Content;
 use crate::mark::{AdapterInfo, Evidence, Rates, classify};
 use crate::program::{Codec, PageProgram, Stages, Step};
-use crate::tab::{Browsing, Opens, Page};
+use crate::tab::{Browsing, Opens, Page, Stand};
 use crate::{clock, page};
 use proofmark_kernels::webgpu::{
     Access, Buffer, Lanes, PARAMETER_BYTES, Plan, Port, Status, Target, decode, encode,
@@ -13,6 +13,7 @@ use proofmark_kernels::{
     Precision, Program, Tensor, TensorType, Weights, fold,
 };
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +90,20 @@ impl WebGpuDevice {
         Self::on(page, name, browser, started)
     }
 
+    /// Serves a page for a browser that somebody opens by hand, and opens its adapter. `opener` shows the link. What
+    /// the browser is, only the page says.
+    pub fn by_hand(name: &str, stand: &Stand, opener: Box<dyn Opens>) -> Result<Self, Error> {
+        let page = Arc::new(Page::by_hand(name, stand, opener)?);
+        let label = format!("opened by hand, by its own words {}", page.facts().user_agent);
+        Self::on(page, name, Browsing { label, ..Browsing::default() }, None)
+    }
+
+    /// Shows a text in the page, for the person who looks at it.
+    pub fn say(&self, text: &str, done: bool) -> Result<(), Error> {
+        let header = json!({"text": text, "done": done});
+        self.page.call::<IgnoredAny>("say", header, &[]).map(drop)
+    }
+
     /// Opens the adapter in a page that is open.
     pub(crate) fn on(
         page: Arc<Page>,
@@ -157,6 +172,15 @@ impl WebGpuDevice {
     /// What plans for this device respect.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Lets the browser read WGSL texts; for each, what it says against it, if it does.
+    pub fn check(&self, texts: &[&str]) -> Result<Vec<Option<String>>, Error> {
+        #[derive(Deserialize)]
+        struct Checked {
+            faults: Vec<Option<String>>,
+        }
+        Ok(self.page.call::<Checked>("webgpu.check", json!({"texts": texts}), &[])?.0.faults)
     }
 
     /// Compiles the shaders of a plan, all at once or one after the other, and forgets them.
@@ -413,4 +437,31 @@ pub fn page_plan(plan: &Plan) -> Value {
         "status": status.map(|s| json!({"buffer": s.buffer, "bytes": s.bytes()})),
         "dispatches": dispatches.collect::<Vec<_>>(),
     })
+}
+
+/// One device for several cases.
+#[derive(Clone, Debug)]
+pub struct SharedDevice(pub Arc<WebGpuDevice>);
+
+impl Device for SharedDevice {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
+        self.0.supports(op, precision)
+    }
+
+    fn prepare(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Box<dyn Program>, Error> {
+        self.0.prepare(graph, weights, precision)
+    }
+
+    fn stages(&self) -> Vec<(String, Duration)> {
+        self.0.stages()
+    }
 }

@@ -40,5 +40,6 @@ pub use finding::Finding;
 pub use fingerprint::{Fingerprint, Part};
 pub use mark::Mark;
 pub use probing::probe_endpoints;
+pub use run::measure_here;
 pub use service::{Service, Started};
 pub use suite::{Driver, Fetch, MakeCases, Request, Suite};

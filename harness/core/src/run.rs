@@ -7,6 +7,7 @@ use crate::environment::{environment, peak_memory_bytes};
 use crate::fingerprint::{Fingerprint, Part};
 use crate::job::{self, Effort, Job, Report};
 use crate::journal::Journal;
+use crate::probing;
 use crate::process::{Ended, Output};
 use crate::record::{Environment, FORMAT, Line, Outcome, Purpose, Record};
 use crate::sampling;
@@ -209,6 +210,18 @@ impl<'a> Runner<'a> {
         self.write(&record)?;
         Ok(record)
     }
+}
+
+/// Measures a case in this process, in silence as far as criterion can be silent, and writes its record: for tools
+/// whose device only they can open.
+pub fn measure_here(suite: &Suite, case: &Case) -> Result<Record, String> {
+    let settings = Settings::take(Vec::new())?.0;
+    let runner = Runner::new(suite, &settings, Purpose::Measure, probing::journal(suite));
+    let fingerprint = identify(case);
+    let (report, outcome) = runner.run_here(case);
+    let record = runner.record_with(case, report, outcome, fingerprint);
+    runner.write(&record)?;
+    Ok(record)
 }
 
 /// What a case depends on. One that cannot be identified is planned and fails alone, with the reason, when it is

@@ -3,6 +3,7 @@
 mod compile;
 mod list;
 mod probe;
+mod serve;
 
 use super::Format;
 use crate::error::Error;
@@ -40,6 +41,8 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Prints a link to be opened by hand in any browser, which then runs the chosen cases on its WebGPU
+    Serve(serve::Args),
     /// Compiles the shaders of a model in a browser: one by one, all at once, and again
     Compile {
         /// The model's name
@@ -63,6 +66,7 @@ pub(super) fn run(args: &Args) -> Result<bool, Error> {
             Ok(true)
         }
         Command::Probe { name, format } => probe::run(name.as_deref(), *format),
+        Command::Serve(args) => serve::run(args),
         Command::Compile { model, endpoint, format } => compile::run(model, endpoint, *format),
     }
 }
