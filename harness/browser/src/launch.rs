@@ -137,8 +137,10 @@ impl Browser {
     /// Dialogs of the page before are dismissed and told.
     pub fn open(&mut self, url: &str) -> Result<Opened, Error> {
         let begin = clock::start();
-        // Two pages on their way at once may arrive in any order, and Firefox may then keep the first.
-        self.arrival(ARRIVAL);
+        // With two pages on their way at once Firefox may keep the first.
+        if self.facts.kind == Kind::Firefox {
+            self.arrival(ARRIVAL);
+        }
         let mut dialogs = std::mem::take(&mut self.dialogs);
         let mut tries = 0;
         let why = loop {

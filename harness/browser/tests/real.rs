@@ -122,6 +122,7 @@ fn measure(n: usize, browser: &mut Browser, server: &Server) {
         commands.push(milliseconds(opened.took_ns));
         let (ran, _) = server.wait_for(&format!("/ran?{n}-{i}&"));
         until_run.push(ran.duration_since(begin).as_secs_f64() * 1e3);
+        browser.leave().unwrap();
     }
     let facts = browser.facts();
     println!(
