@@ -17,10 +17,12 @@ mod reference;
 mod tensor;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
-mod weights;
 pub mod webnn;
+mod weights;
 
-pub use device::{AdapterClass, Device, Fallback, Identity, Limit, OpTime, Program, Roof, Source, Timing};
+pub use device::{
+    AdapterClass, Device, Fallback, Identity, Limit, OpTime, Program, Roof, Source, Timing,
+};
 pub use error::Error;
 pub use fold::fold;
 pub use graph::{

@@ -23,7 +23,7 @@ macro_rules! file {
 }
 
 /// All files; the first is what the address itself gives.
-pub(crate) const FILES: [File; 8] = [
+pub(crate) const FILES: [File; 9] = [
     file!("index.html", "text/html; charset=utf-8"),
     file!("page.css", "text/css; charset=utf-8"),
     file!("main.js", "text/javascript; charset=utf-8"),
@@ -31,6 +31,7 @@ pub(crate) const FILES: [File; 8] = [
     file!("facts.js", "text/javascript; charset=utf-8"),
     file!("weights.js", "text/javascript; charset=utf-8"),
     file!("webgpu.js", "text/javascript; charset=utf-8"),
+    file!("mlgraph.js", "text/javascript; charset=utf-8"),
     file!("webnn.js", "text/javascript; charset=utf-8"),
 ];
 

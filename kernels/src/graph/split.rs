@@ -65,14 +65,14 @@ fn part(graph: &Graph, supported: bool, values: &[Value]) -> Part {
     let own = |value: Value| values.binary_search(&value).is_ok();
     let leaves_here = |value: Value| {
         let is_output = graph.outputs.iter().any(|(_, output)| *output == value);
-        let elsewhere = graph.values().any(|(user, node)| {
-            node.operands.contains(&value) && !own(user)
-        });
+        let elsewhere =
+            graph.values().any(|(user, node)| node.operands.contains(&value) && !own(user));
         // What is given needs no carrying.
         is_output || (elsewhere && !graph.node(value).op.is_leaf())
     };
     let outputs: Vec<_> = values.iter().copied().filter(|&value| leaves_here(value)).collect();
-    let mut making = Making { graph, own, nodes: Vec::new(), inputs: Vec::new(), moved: BTreeMap::new() };
+    let mut making =
+        Making { graph, own, nodes: Vec::new(), inputs: Vec::new(), moved: BTreeMap::new() };
     values.iter().for_each(|&value| making.place(value));
     let Making { nodes, inputs, moved, .. } = making;
     let named = outputs.iter().map(|value| (crossing(*value), moved[value]));

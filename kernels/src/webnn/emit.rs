@@ -1,9 +1,7 @@
 //! Emits calls within a browser's limits. A call that the browser cannot take is a [`Lack`]; `either` then takes back
 //! what was emitted since and tries another way.
 
-use super::constants::{
-    Content, INLINE_BYTES_MAX, Origin, Permutation, encoded, fits, put,
-};
+use super::constants::{Content, INLINE_BYTES_MAX, Origin, Permutation, encoded, fits, put};
 use super::limits::Limits;
 use super::script::{Argument, Call, Constant, DataType, Operand, Options, Typed};
 use crate::{Precision, Value};
@@ -204,10 +202,8 @@ impl<'a> Emitter<'a> {
     /// A value that is the same in every run, as an operand, with its axes in this order if one is given.
     pub(super) fn fixed(&mut self, fixed: &Fixed, order: Option<&[usize]>) -> Made {
         let Fixed { origin, of } = fixed;
-        let permuted = order.map(|order| Permutation {
-            shape: of.shape.clone(),
-            order: order.to_vec(),
-        });
+        let permuted =
+            order.map(|order| Permutation { shape: of.shape.clone(), order: order.to_vec() });
         let shape = order.map_or_else(
             || of.shape.clone(),
             |order| order.iter().map(|&axis| of.shape[axis]).collect(),
@@ -256,10 +252,7 @@ impl<'a> Emitter<'a> {
             Err(why) => why,
         };
         self.rewind(mark);
-        second(self).map_err(|also| match why.contains(&also) {
-            true => why,
-            false => format!("{why}; {also}"),
-        })
+        second(self).map_err(|also| joined(&why, &also))
     }
 
     fn rewind(&mut self, mark: Mark) {
@@ -268,4 +261,15 @@ impl<'a> Emitter<'a> {
         self.contents.truncate(mark.constants);
         self.calls.truncate(mark.calls);
     }
+}
+
+/// Both reasons, each of their parts once.
+fn joined(why: &str, also: &str) -> Lack {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in why.split("; ").chain(also.split("; ")) {
+        if !part.is_empty() && !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join("; ")
 }

@@ -186,8 +186,11 @@ impl Emitter<'_> {
             |e| reduce(e, x, axis, keep),
             |e| {
                 let mut shape = of.shape.clone();
-                let sizes =
-                    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()];
+                let sizes = [
+                    shape[..axis].iter().product(),
+                    shape[axis],
+                    shape[axis + 1..].iter().product(),
+                ];
                 let flat = e.reshape(x, &sizes)?;
                 let made = reduce(e, flat, 1, true)?;
                 if keep {

@@ -17,8 +17,8 @@ use std::sync::Arc;
 pub struct Plan {
     /// What a page follows.
     pub script: Script,
-    /// What the script's constants hold, in their order.
-    contents: Vec<Content>,
+    /// What the script's constants hold, in their order; it stays on the host.
+    pub contents: Vec<Content>,
     /// One for each gather.
     checks: Vec<IndexCheck>,
     /// In the order of the graph's outputs.
@@ -164,11 +164,7 @@ fn fixed(node: &Node, precision: Precision) -> Option<Fixed> {
 }
 
 /// The outputs as a browser takes them: each made by a call, none twice.
-fn outputs(
-    e: &mut Emitter<'_>,
-    graph: &Graph,
-    sources: &[Source],
-) -> Result<Vec<Output>, Error> {
+fn outputs(e: &mut Emitter<'_>, graph: &Graph, sources: &[Source]) -> Result<Vec<Output>, Error> {
     let mut outputs: Vec<Output> = Vec::new();
     for (name, value) in graph.outputs() {
         let precision = e.precision;
@@ -212,8 +208,7 @@ fn finished(
     calls.reverse();
     inputs.iter_mut().for_each(|input| input.used = need(input.operand, false));
     let kept = e.constants.into_iter().zip(e.contents);
-    let (constants, contents) =
-        kept.filter(|(constant, _)| need(constant.operand, false)).unzip();
+    let (constants, contents) = kept.filter(|(constant, _)| need(constant.operand, false)).unzip();
     (Script { precision: e.precision, inputs, constants, calls, outputs }, contents)
 }
 
@@ -227,7 +222,7 @@ fn check_precision(precision: Precision) -> Result<(), Error> {
 
 fn unsupported(graph: &Graph, value: Value, precision: Precision, why: &str) -> Error {
     let op = graph.node(value).op.name();
-    let detail = format!("node {}: {}", value.index(), why.trim_end_matches("; "));
+    let detail = format!("node {}: {}", value.index(), why);
     Error::Unsupported { device: super::NAME.into(), op, precision, detail }
 }
 

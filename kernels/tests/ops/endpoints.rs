@@ -51,8 +51,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     {
         use crate::webnn::{PlanDevice, chromium, poor};
         static PLANS: OnceLock<[PlanDevice; 2]> = OnceLock::new();
-        let [usual, narrow] =
-            PLANS.get_or_init(|| [chromium(), poor()].map(PlanDevice::new));
+        let [usual, narrow] = PLANS.get_or_init(|| [chromium(), poor()].map(PlanDevice::new));
         for (name, device) in [("webnn plans", usual), ("webnn plans, poor", narrow)] {
             found.push(Endpoint { name, device, precisions: vec![Precision::F32, Precision::F16] });
         }

@@ -269,7 +269,8 @@ fn slice(g: &Given<'_>) -> Held {
     }
     let shape = sizes.iter().zip(&strides).map(|(size, stride)| size.div_ceil(*stride)).collect();
     Held::build(x.of.data_type, shape, |i| {
-        let from: Vec<_> = (0..i.len()).map(|axis| starts[axis] + i[axis] * strides[axis]).collect();
+        let from: Vec<_> =
+            (0..i.len()).map(|axis| starts[axis] + i[axis] * strides[axis]).collect();
         x.at(&from)
     })
 }
@@ -344,9 +345,7 @@ fn gather_nd(g: &Given<'_>) -> Held {
     let shape = [lead, &x.of.shape[depth..]].concat();
     Held::build(x.of.data_type, shape, |i| {
         let (first, last) = i.split_at(lead.len());
-        let at = (0..depth).map(|d| {
-            clamped(indices.at(&[first, &[d]].concat()), x.of.shape[d])
-        });
+        let at = (0..depth).map(|d| clamped(indices.at(&[first, &[d]].concat()), x.of.shape[d]));
         x.at(&at.chain(last.iter().copied()).collect::<Vec<_>>())
     })
 }
@@ -361,14 +360,22 @@ fn matmul(g: &Given<'_>) -> Held {
     let mut shape = broadcast(a_lead, b_lead);
     shape.extend([a_tail[0], b_tail[1]]);
     let rank = shape.len();
-    Held::build(a.of.data_type, shape, |i| {
-        let term = |k: usize| {
-            let left = [&i[..rank - 2], &[i[rank - 2], k]].concat();
-            let right = [&i[..rank - 2], &[k, i[rank - 1]]].concat();
-            a.broadcast_at(&left) * b.broadcast_at(&right)
+    let (rows, k, columns) = (a_tail[0], a_tail[1], b_tail[1]);
+    let mut data = Vec::with_capacity(shape.iter().product());
+    for lead in indices(&shape[..rank - 2]) {
+        // Where the two matrices of this batch begin.
+        let first = |x: &Held| {
+            let own = &lead[lead.len() - (x.rank() - 2)..];
+            let place = |at: usize, (i, n): (&usize, &usize)| at * n + if *n == 1 { 0 } else { *i };
+            own.iter().zip(&x.of.shape).fold(0, place)
         };
-        (0..a_tail[1]).map(term).sum()
-    })
+        let (a, b) = (&a.data[first(a) * rows * k..], &b.data[first(b) * k * columns..]);
+        for i in 0..rows {
+            let sum = |j| (0..k).map(|p| a[i * k + p] * b[p * columns + j]).sum::<f64>();
+            data.extend((0..columns).map(sum));
+        }
+    }
+    Held::new(a.of.data_type, shape, data)
 }
 
 fn gemm(g: &Given<'_>) -> Held {
@@ -376,8 +383,10 @@ fn gemm(g: &Given<'_>) -> Held {
     g.only_options(&["c", "alpha", "beta", "aTranspose", "bTranspose"]);
     let (alpha, beta) = (g.option("alpha", 1.0), g.option("beta", 1.0));
     let turned = [g.option("aTranspose", false), g.option("bTranspose", false)];
-    let size = |x: &Held, turned: bool, axis: usize| x.of.shape[if turned { 1 - axis } else { axis }];
-    let at = |x: &Held, turned: bool, [i, j]: [usize; 2]| x.at(&if turned { [j, i] } else { [i, j] });
+    let size =
+        |x: &Held, turned: bool, axis: usize| x.of.shape[if turned { 1 - axis } else { axis }];
+    let at =
+        |x: &Held, turned: bool, [i, j]: [usize; 2]| x.at(&if turned { [j, i] } else { [i, j] });
     assert!(a.rank() == 2 && b.rank() == 2);
     assert_eq!(size(a, turned[0], 1), size(b, turned[1], 0), "{:?}", g.call);
     let shape = vec![size(a, turned[0], 0), size(b, turned[1], 1)];

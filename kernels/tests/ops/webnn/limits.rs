@@ -44,9 +44,27 @@ pub(super) fn change(json: &mut Value, but: &[&str], f: impl Fn(&mut Value)) {
 pub(crate) fn poor() -> Limits {
     let mut json = chromium_json();
     let missing = [
-        "abs", "div", "equal", "exp", "gelu", "gemm", "identity", "layerNormalization", "max",
-        "maxPool2d", "neg", "reduceMax", "reduceMean", "relu", "sigmoid", "slice", "softmax",
-        "sqrt", "sub", "tanh", "where",
+        "abs",
+        "div",
+        "equal",
+        "exp",
+        "gelu",
+        "gemm",
+        "identity",
+        "layerNormalization",
+        "max",
+        "maxPool2d",
+        "neg",
+        "reduceMax",
+        "reduceMean",
+        "relu",
+        "sigmoid",
+        "slice",
+        "softmax",
+        "sqrt",
+        "sub",
+        "tanh",
+        "where",
     ];
     without(&mut json, &missing);
     let moved = ["reshape", "cast"];

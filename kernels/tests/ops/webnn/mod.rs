@@ -67,12 +67,11 @@ impl Device for PlanDevice {
 
 /// The bytes of every constant, as a page gets them.
 pub(crate) fn contents(plan: &Plan, weights: &Weights) -> Result<Vec<Vec<u8>>, Error> {
-    let bytes = |(index, constant): (usize, &proofmark_kernels::webnn::Constant)| {
-        match &constant.inline {
+    let bytes =
+        |(index, constant): (usize, &proofmark_kernels::webnn::Constant)| match &constant.inline {
             Some(bytes) => Ok(bytes.clone()),
             None => plan.constant_bytes(index, weights),
-        }
-    };
+        };
     plan.script.constants.iter().enumerate().map(bytes).collect()
 }
 

@@ -48,8 +48,8 @@ pub(super) fn conv2d(g: &Given<'_>) -> Held {
             let row = s.at(0, i[2], k[1], x.of.shape[2]);
             let column = s.at(1, i[3], k[2], x.of.shape[3]);
             if let (Some(row), Some(column)) = (row, column) {
-                sum += x.at(&[i[0], first + k[0], row, column])
-                    * filter.at(&[i[1], k[0], k[1], k[2]]);
+                sum +=
+                    x.at(&[i[0], first + k[0], row, column]) * filter.at(&[i[1], k[0], k[1], k[2]]);
             }
         }
         sum
