@@ -23,7 +23,8 @@ impl Emitter<'_> {
         )
     }
 
-    /// A method of two operands that are broadcast; with neighbouring axes merged where the browser takes fewer.
+    /// A method of two operands that are broadcast; with neighbouring axes merged where the browser takes fewer, or
+    /// with both operands repeated.
     pub(super) fn binary_native(&mut self, method: &'static str, a: Operand, b: Operand) -> Made {
         self.compared(method, (a, b), self.data_type(a))
     }
@@ -42,8 +43,18 @@ impl Emitter<'_> {
             |e| {
                 let merged = merged(&shapes[0], &shapes[1]);
                 let flat = of.shaped(broadcast(&merged[0], &merged[1]));
-                let (a, b) = (e.reshape(a, &merged[0])?, e.reshape(b, &merged[1])?);
-                let made = e.make(call(method).on("a", a).on("b", b), flat)?;
+                let made = e.either(
+                    |e| {
+                        let (a, b) = (e.reshape(a, &merged[0])?, e.reshape(b, &merged[1])?);
+                        e.make(call(method).on("a", a).on("b", b), flat)
+                    },
+                    |e| {
+                        let (a, b) = (e.expand(a, &of.shape)?, e.expand(b, &of.shape)?);
+                        let flat = of.shaped([of.len()]);
+                        let (a, b) = (e.reshape(a, &flat.shape)?, e.reshape(b, &flat.shape)?);
+                        e.make(call(method).on("a", a).on("b", b), flat)
+                    },
+                )?;
                 e.reshape(made, &of.shape)
             },
         )

@@ -95,7 +95,8 @@ impl Content {
                 let value = |i, j| if sees(i, j) { *seen } else { *hidden };
                 let rows = (0..*queries).flat_map(|i| (0..*keys).map(move |j| value(i, j)));
                 let tensor = Tensor::f32([*queries, *keys], rows.collect());
-                encoded(&tensor, permuted, data_type, precision)
+                // Its numbers are chosen for its format, whatever the precision.
+                encoded(&tensor, permuted, data_type, Precision::F32)
             }
         })
     }

@@ -252,10 +252,7 @@ impl<'a> Emitter<'a> {
             Err(why) => why,
         };
         self.rewind(mark);
-        second(self).map_err(|also| match why.contains(&also) {
-            true => why,
-            false => format!("{why}; {also}"),
-        })
+        second(self).map_err(|also| joined(&why, &also))
     }
 
     fn rewind(&mut self, mark: Mark) {
@@ -264,4 +261,15 @@ impl<'a> Emitter<'a> {
         self.contents.truncate(mark.constants);
         self.calls.truncate(mark.calls);
     }
+}
+
+/// Both reasons, each of their parts once.
+fn joined(why: &str, also: &str) -> Lack {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in why.split("; ").chain(also.split("; ")) {
+        if !part.is_empty() && !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join("; ")
 }

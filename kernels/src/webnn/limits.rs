@@ -3,7 +3,7 @@
 //! An operator that is not listed is not there. An operand of an operator that is not listed is not limited, because
 //! names of operands have changed between drafts of the standard.
 
-use super::script::{DataType, Typed};
+use super::script::Typed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -101,24 +101,11 @@ impl Limits {
         }
         Err(format!("{of} needs {bytes} bytes, the browser's maxTensorByteLength is {limit}"))
     }
-
-    /// Everything that plans can ask for, without limits: for questions about a graph that no browser has to answer.
-    pub(super) fn unlimited() -> Self {
-        let all = DataType::ALL.map(|of| of.name().to_owned()).to_vec();
-        let any = TensorLimits { data_types: all, rank_range: None };
-        let mut limits = BTreeMap::new();
-        for operator in super::OPERATORS {
-            limits.insert(operator.to_owned(), Entry::Operator(BTreeMap::new()));
-        }
-        for role in ["input", "constant", "output"] {
-            limits.insert(role.to_owned(), Entry::Tensor(any.clone()));
-        }
-        Self(limits)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::script::DataType;
     use super::*;
 
     const TEXT: &str = r#"{

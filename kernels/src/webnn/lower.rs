@@ -26,7 +26,7 @@ fn widened(
     ways: &[&[(DataType, DataType)]],
 ) -> Made {
     let Some((formats, others)) = ways.split_first() else {
-        return Err("nor is there a wider format for it".into());
+        return Err(String::new());
     };
     let wide = |of: DataType| formats.iter().find(|(from, _)| *from == of).map(|(_, to)| *to);
     e.either(

@@ -19,6 +19,7 @@ mod products;
 mod script;
 mod windows;
 
+pub use constants::{Content, Origin, Permutation};
 pub use limits::Limits;
 pub use plan::{Plan, supports};
 pub use script::{Argument, Call, Constant, DataType, Input, Operand, Output, Script, Typed};
@@ -33,7 +34,7 @@ const NAME: &str = "webnn";
 pub const CRATES: &[&str] = &["half", "safetensors"];
 
 /// Every method of `MLGraphBuilder` that plans call.
-const OPERATORS: [&str; 42] = [
+pub const OPERATORS: [&str; 42] = [
     "abs",
     "add",
     "cast",
@@ -129,4 +130,46 @@ pub fn sources(graph: &Graph, _: Precision) -> Vec<Source> {
     sources.sort_unstable_by_key(|source| source.name);
     sources.dedup();
     sources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Binding, Builder, Kind};
+
+    #[test]
+    fn the_sources_of_all_ops_are_all_files_and_those_of_few_are_fewer() {
+        let mut b = Builder::new(Binding::default());
+        let x = b.input("x", Kind::Float, &[1.into(), 2.into(), 4.into()]).unwrap();
+        let soft = b.softmax(x).unwrap();
+        let window = crate::Window::new([1, 1]);
+        let plane = b.reshape(soft, &[1, 2, 2, 2]).unwrap();
+        let pool = b.max_pool(plane, window).unwrap();
+        let attention = Op::Attention {
+            heads: 1,
+            kv_heads: 1,
+            scale: 1.0,
+            causal: false,
+            mask: false,
+            bias: false,
+        };
+        let attended = b.push(attention, &[x, x, x]).unwrap();
+        for (name, value) in [("soft", soft), ("pool", pool), ("attended", attended)] {
+            b.output(name, value).unwrap();
+        }
+        let graph = b.finish().unwrap();
+        let names = |graph: &Graph| -> Vec<_> {
+            let sources = sources(graph, Precision::F32);
+            sources.iter().filter_map(|source| source.name.strip_prefix("webnn/")).collect()
+        };
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/webnn");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort_unstable();
+        assert_eq!(names(&graph), files);
+        let few = names(&graph.with_outputs(&["soft"]).unwrap());
+        assert!(!few.contains(&"attention.rs") && few.contains(&"norms.rs"), "{few:?}");
+    }
 }

@@ -53,11 +53,34 @@ impl Emitter<'_> {
             |e| e.transpose_native(x, order),
             |e| {
                 let (sizes, order) = merged(&shape, order);
-                let flat = e.reshape(x, &sizes)?;
-                let made = e.transpose_native(flat, &order)?;
+                let made = e.either(
+                    |e| {
+                        let flat = e.reshape(x, &sizes)?;
+                        e.transpose_native(flat, &order)
+                    },
+                    |e| e.rotated(x, &sizes, &order),
+                )?;
                 e.reshape(made, &result)
             },
         )
+    }
+
+    /// A transposition by ones of three axes, each of which swaps two blocks at the front: from the last place to
+    /// the first, the axis that belongs there is brought to the end of those that have no place yet.
+    fn rotated(&mut self, mut x: Operand, sizes: &[usize], order: &[usize]) -> Made {
+        let mut axes: Vec<_> = (0..sizes.len()).collect();
+        for place in (0..axes.len()).rev() {
+            let at = axes.iter().position(|axis| *axis == order[place]).expect("it is an axis");
+            if at == place {
+                continue;
+            }
+            let len = |axes: &[usize]| axes.iter().map(|&axis| sizes[axis]).product();
+            let blocks = [len(&axes[..=at]), len(&axes[at + 1..=place]), len(&axes[place + 1..])];
+            let flat = self.reshape(x, &blocks)?;
+            x = self.transpose_native(flat, &[1, 0, 2])?;
+            axes[..=place].rotate_left(at + 1);
+        }
+        Ok(x)
     }
 
     fn transpose_native(&mut self, x: Operand, order: &[usize]) -> Made {
@@ -86,9 +109,10 @@ impl Emitter<'_> {
             |e| e.slice_native(x, axis, range),
             |e| {
                 let flat = e.reshape(x, &around(&of.shape, axis))?;
+                let positions: Vec<_> = range.clone().collect();
                 let made = e.either(
                     |e| e.slice_native(flat, 1, range),
-                    |e| e.gather_axis(flat, 1, range),
+                    |e| e.gather_positions(flat, 1, &positions),
                 )?;
                 e.reshape(made, &shape)
             },
@@ -127,29 +151,30 @@ impl Emitter<'_> {
                 let calling = call("slice").on("input", x).with(starts).with(sizes);
                 e.make(calling.option("strides", strides), of)
             },
-            |e| e.gather_positions(x, axis, &positions),
+            |e| {
+                let mut shape = e.shape(x);
+                let flat = e.reshape(x, &around(&shape, axis))?;
+                let made = e.gather_positions(flat, 1, &positions)?;
+                shape[axis] = len;
+                e.reshape(made, &shape)
+            },
         )
-    }
-
-    fn gather_axis(&mut self, x: Operand, axis: usize, range: &Range<usize>) -> Made {
-        let positions: Vec<_> = range.clone().collect();
-        self.gather_positions(x, axis, &positions)
     }
 
     /// Positions of an axis that are known beforehand.
     fn gather_positions(&mut self, x: Operand, axis: usize, positions: &[usize]) -> Made {
         let number = |&at: &usize| i32::try_from(at).map_err(|e| format!("position {at}: {e}"));
         let values = positions.iter().map(number).collect::<Made<Vec<_>>>()?;
-        let tensor = Arc::new(Tensor::i32([values.len()], values));
-        let mut of = self.type_of(x).clone();
-        of.shape[axis] = positions.len();
-        let positions = Fixed {
-            origin: Origin::Tensor(tensor),
-            of: Typed { data_type: DataType::Int32, shape: vec![positions.len()] },
+        let origin = Origin::Tensor(Arc::new(Tensor::i32([values.len()], values)));
+        let gather = |e: &mut Self, data_type: DataType| {
+            let of = Typed { data_type, shape: vec![positions.len()] };
+            let fixed = e.fixed(&Fixed { origin: origin.clone(), of }, None)?;
+            let mut of = e.type_of(x).clone();
+            of.shape[axis] = positions.len();
+            let calling = call("gather").on("input", x).on("indices", fixed);
+            e.make(calling.option("axis", axis), of)
         };
-        let positions = self.fixed(&positions, None)?;
-        let calling = call("gather").on("input", x).on("indices", positions);
-        self.make(calling.option("axis", axis), of)
+        self.either(|e| gather(e, DataType::Int32), |e| gather(e, DataType::Int64))
     }
 
     /// Rows of a table by index. WebNN takes the nearest row for an index that there is not; the host refuses it before.

@@ -17,8 +17,8 @@ use std::sync::Arc;
 pub struct Plan {
     /// What a page follows.
     pub script: Script,
-    /// What the script's constants hold, in their order.
-    contents: Vec<Content>,
+    /// What the script's constants hold, in their order; it stays on the host.
+    pub contents: Vec<Content>,
     /// One for each gather.
     checks: Vec<IndexCheck>,
     /// In the order of the graph's outputs.
@@ -222,7 +222,7 @@ fn check_precision(precision: Precision) -> Result<(), Error> {
 
 fn unsupported(graph: &Graph, value: Value, precision: Precision, why: &str) -> Error {
     let op = graph.node(value).op.name();
-    let detail = format!("node {}: {}", value.index(), why.trim_end_matches("; "));
+    let detail = format!("node {}: {}", value.index(), why);
     Error::Unsupported { device: super::NAME.into(), op, precision, detail }
 }
 

@@ -28,9 +28,6 @@ pub enum DataType {
 }
 
 impl DataType {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Float32, Self::Float16, Self::Int32, Self::Int64, Self::Uint8];
-
     /// The standard's name.
     pub const fn name(self) -> &'static str {
         match self {

@@ -46,28 +46,37 @@ impl Emitter<'_> {
         self.activated(activation, made)
     }
 
-    /// The maximum of every window of `[b, c, h, w]`.
+    /// The maximum of every window of `[b, c, h, w]`. The operand is padded before: Chromium 147 pads with zeros in
+    /// `maxPool2d`, which are then the maximum of what is negative.
     pub(super) fn max_pool(&mut self, x: Operand, window: &Window, shape: &[usize]) -> Made {
-        let of = self.type_of(x).shaped(shape);
         self.either(
             |e| {
-                if window.dilation != [1, 1] {
-                    // The limits do not tell, but Chromium's backend of 2026 refuses it when a graph is built.
-                    return Err("`maxPool2d` has no dilation everywhere".into());
-                }
-                let calling = call("maxPool2d")
-                    .on("input", x)
-                    .option("windowDimensions", window.size.to_vec())
-                    .option("padding", sides(window))
-                    .option("strides", window.stride.to_vec());
-                e.make(calling, of.clone())
-            },
-            |e| {
                 let padded = e.padded(x, window)?;
-                let tall = e.max_along(padded, 2, window, shape[2])?;
-                e.max_along(tall, 3, window, shape[3])
+                let inner = Window { padding: [[0, 0]; 2], ..*window };
+                e.either(
+                    |e| e.max_pool_native(padded, &inner, shape),
+                    |e| {
+                        let tall = e.max_along(padded, 2, window, shape[2])?;
+                        e.max_along(tall, 3, window, shape[3])
+                    },
+                )
             },
+            |e| e.max_pool_native(x, window, shape),
         )
+    }
+
+    fn max_pool_native(&mut self, x: Operand, window: &Window, shape: &[usize]) -> Made {
+        if window.dilation != [1, 1] {
+            // The limits do not tell, but Chromium 147 refuses it when it builds a graph.
+            return Err("`maxPool2d` has no dilation everywhere".into());
+        }
+        let of = self.type_of(x).shaped(shape);
+        let calling = call("maxPool2d")
+            .on("input", x)
+            .option("windowDimensions", window.size.to_vec())
+            .option("padding", sides(window))
+            .option("strides", window.stride.to_vec());
+        self.make(calling, of)
     }
 
     /// With the lowest number around, which no maximum chooses.

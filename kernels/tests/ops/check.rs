@@ -117,7 +117,7 @@ impl Recipe {
         self.operand(&float(shape), true)
     }
 
-    fn operand(&mut self, operand: &Operand, as_weight: bool) -> Value {
+    pub(crate) fn operand(&mut self, operand: &Operand, as_weight: bool) -> Value {
         let (shape, kind, tensor) = match operand {
             Operand::Float(shape, range) => {
                 let data = self.random.floats(shape.iter().product(), *range);

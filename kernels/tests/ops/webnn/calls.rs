@@ -360,14 +360,22 @@ fn matmul(g: &Given<'_>) -> Held {
     let mut shape = broadcast(a_lead, b_lead);
     shape.extend([a_tail[0], b_tail[1]]);
     let rank = shape.len();
-    Held::build(a.of.data_type, shape, |i| {
-        let term = |k: usize| {
-            let left = [&i[..rank - 2], &[i[rank - 2], k]].concat();
-            let right = [&i[..rank - 2], &[k, i[rank - 1]]].concat();
-            a.broadcast_at(&left) * b.broadcast_at(&right)
+    let (rows, k, columns) = (a_tail[0], a_tail[1], b_tail[1]);
+    let mut data = Vec::with_capacity(shape.iter().product());
+    for lead in indices(&shape[..rank - 2]) {
+        // Where the two matrices of this batch begin.
+        let first = |x: &Held| {
+            let own = &lead[lead.len() - (x.rank() - 2)..];
+            let place = |at: usize, (i, n): (&usize, &usize)| at * n + if *n == 1 { 0 } else { *i };
+            own.iter().zip(&x.of.shape).fold(0, place)
         };
-        (0..a_tail[1]).map(term).sum()
-    })
+        let (a, b) = (&a.data[first(a) * rows * k..], &b.data[first(b) * k * columns..]);
+        for i in 0..rows {
+            let sum = |j| (0..k).map(|p| a[i * k + p] * b[p * columns + j]).sum::<f64>();
+            data.extend((0..columns).map(sum));
+        }
+    }
+    Held::new(a.of.data_type, shape, data)
 }
 
 fn gemm(g: &Given<'_>) -> Held {
