@@ -19,7 +19,7 @@ use proofmark_kernels::{
     BATCH, Binding, Device, Graph, Precision, Program, Tensor, Weights, fold, reference_version,
 };
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -248,7 +248,7 @@ impl Subject for ModelCase {
             items_per_run: self.binding.get(&BATCH).ok().map(|batch| batch as u64),
             operations_per_run: Some(cost.operations),
             bytes_per_run: Some(cost.bytes_read + cost.bytes_written),
-            stages: device.stages().into_iter().map(|(name, time)| (name, ns(time))).collect(),
+            stages: stages(&*device),
             ..Metrics::default()
         };
         Ok(Box::new(ModelSession {
@@ -264,6 +264,13 @@ impl Subject for ModelCase {
             metrics,
         }))
     }
+}
+
+/// What opening the device took by its stages, and starting the browser of a service, if it was started for this case.
+fn stages(device: &dyn Device) -> BTreeMap<String, u64> {
+    let started = proofmark::env::service_start().map(|time| ("browser".to_owned(), time));
+    let all = device.stages().into_iter().chain(started);
+    all.map(|(name, time)| (name, ns(time))).collect()
 }
 
 fn ns(duration: Duration) -> u64 {

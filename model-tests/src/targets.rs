@@ -186,7 +186,7 @@ impl Target {
             isolation: self.isolation,
             probe: self.probe,
             signals: self.signals,
-            service: self.service.clone(),
+            service: self.service,
         }
     }
 

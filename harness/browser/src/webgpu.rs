@@ -241,8 +241,9 @@ fn wrong_element(x: &[f64], w: &[f64], y: &[f64]) -> Option<usize> {
         let terms = x[row..row + TRIAL].iter().zip(&w[column..column + TRIAL]);
         let (sum, size) =
             terms.fold((0.0, 0.0), |(sum, size), (a, b)| (sum + a * b, size + (a * b).abs()));
-        // A sum in f32 is off by the number of its terms times 2⁻²⁴ of their size at most; a NaN is wrong.
-        !((y[at] - sum).abs() <= size * TRIAL as f64 / f64::from(1 << 24))
+        // A sum in f32 is off by the number of its terms times 2⁻²⁴ of their size at most.
+        let error = (y[at] - sum).abs();
+        error.is_nan() || error > size * TRIAL as f64 / f64::from(1 << 24)
     })
 }
 

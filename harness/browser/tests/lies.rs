@@ -74,19 +74,24 @@ impl Opens for Liar {
         let address = format!("{}channel", url.replace("http://", "ws://"));
         let liar = self.clone();
         std::thread::spawn(move || {
-            let mut request = address.into_client_request().unwrap();
-            let origin = format!("http://{host}").parse().unwrap();
+            let mut request = address.into_client_request().expect("as the test makes it");
+            let origin = format!("http://{host}").parse().expect("as the test makes it");
             request.headers_mut().insert("origin", origin);
-            let stream = std::net::TcpStream::connect(&host).unwrap();
-            let (mut socket, _) = tungstenite::client(request, stream).unwrap();
+            let stream = std::net::TcpStream::connect(&host).expect("as the test makes it");
+            let (mut socket, _) =
+                tungstenite::client(request, stream).expect("as the test makes it");
             while let Ok(Message::Binary(bytes)) = socket.read() {
-                let length = u32::from_le_bytes(bytes[..4].try_into().unwrap()) as usize;
-                let command: Value = serde_json::from_slice(&bytes[4..4 + length]).unwrap();
+                let length =
+                    u32::from_le_bytes(bytes[..4].try_into().expect("as the test makes it"))
+                        as usize;
+                let command: Value =
+                    serde_json::from_slice(&bytes[4..4 + length]).expect("as the test makes it");
                 let (mut header, parts) = liar.answer(&command);
                 header["id"] = command["id"].clone();
                 header["parts"] = json!(parts.iter().map(Vec::len).collect::<Vec<_>>());
                 let text = header.to_string();
-                let mut answer = u32::try_from(text.len()).unwrap().to_le_bytes().to_vec();
+                let mut answer =
+                    u32::try_from(text.len()).expect("as the test makes it").to_le_bytes().to_vec();
                 answer.extend(text.as_bytes());
                 parts.iter().for_each(|part| answer.extend(part));
                 if socket.send(Message::Binary(answer.into())).is_err() {
@@ -106,7 +111,8 @@ fn open(liar: &Liar) -> Result<WebGpuDevice, Error> {
 
 #[track_caller]
 fn check_refused(liar: &Liar, words: &str) {
-    let why = open(liar).map(|device| format!("{:?}", device.identity())).unwrap_err().to_string();
+    let why =
+        open(liar).map(|device| format!("{:?}", device.identity())).expect_err("a lie").to_string();
     assert!(why.contains(words), "`{words}` in `{why}`");
 }
 

@@ -229,10 +229,10 @@ fn unsupported(graph: &Graph, value: Value, precision: Precision, why: &str) -> 
 /// The op, and the weight that it uses where it uses one.
 fn label(graph: &Graph, value: Value) -> String {
     let node = graph.node(value);
-    let weights = node.operands.iter().filter_map(|&operand| match &graph.node(operand).op {
+    let mut weights = node.operands.iter().filter_map(|&operand| match &graph.node(operand).op {
         Op::Weight { name } => Some(name),
         _ => None,
     });
     let name = node.op.name();
-    weights.last().map_or_else(|| name.to_owned(), |weight| format!("{name} {weight}"))
+    weights.next_back().map_or_else(|| name.to_owned(), |weight| format!("{name} {weight}"))
 }

@@ -19,6 +19,8 @@ mod endpoints;
 mod int8;
 #[path = "../../../../kernels/tests/ops/layout.rs"]
 mod layout;
+#[path = "../../../../kernels/tests/ops/programs.rs"]
+mod programs;
 #[path = "../../../../kernels/tests/ops/rotary.rs"]
 mod rotary;
 #[path = "../../../../kernels/tests/ops/rows.rs"]

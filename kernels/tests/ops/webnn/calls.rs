@@ -27,10 +27,18 @@ impl Held {
         let size = of.data_type.bytes();
         assert_eq!(of.bytes(), bytes.len() as u64, "{of}");
         let element = |bytes: &[u8]| match of.data_type {
-            DataType::Float32 => f64::from(f32::from_le_bytes(bytes.try_into().unwrap())),
-            DataType::Float16 => f16::from_le_bytes(bytes.try_into().unwrap()).to_f64(),
-            DataType::Int32 => f64::from(i32::from_le_bytes(bytes.try_into().unwrap())),
-            DataType::Int64 => i64::from_le_bytes(bytes.try_into().unwrap()) as f64,
+            DataType::Float32 => {
+                f64::from(f32::from_le_bytes(bytes.try_into().expect("as the test makes it")))
+            }
+            DataType::Float16 => {
+                f16::from_le_bytes(bytes.try_into().expect("as the test makes it")).to_f64()
+            }
+            DataType::Int32 => {
+                f64::from(i32::from_le_bytes(bytes.try_into().expect("as the test makes it")))
+            }
+            DataType::Int64 => {
+                i64::from_le_bytes(bytes.try_into().expect("as the test makes it")) as f64
+            }
             DataType::Uint8 => f64::from(bytes[0]),
         };
         Self { of: of.clone(), data: bytes.chunks(size).map(element).collect() }
@@ -135,13 +143,15 @@ impl<'a> Given<'a> {
     }
 
     fn sizes(&self, at: usize) -> Vec<usize> {
-        serde_json::from_value(self.value(at).clone()).unwrap()
+        serde_json::from_value(self.value(at).clone()).expect("as the test makes it")
     }
 
     fn option<T: serde::de::DeserializeOwned>(&self, name: &str, default: T) -> T {
         match self.call.options.get(name) {
             None => default,
-            Some(Argument::Value(value)) => serde_json::from_value(value.clone()).unwrap(),
+            Some(Argument::Value(value)) => {
+                serde_json::from_value(value.clone()).expect("as the test makes it")
+            }
             Some(other) => panic!("{name} of {}: {other:?}", self.call.method),
         }
     }
@@ -199,7 +209,8 @@ pub(super) fn compute(call: &Call, held: &BTreeMap<usize, Held>) -> Vec<Held> {
         "logicalAnd" => g.pair(truth, |a, b| f64::from(u8::from(a != 0.0 && b != 0.0))),
         "where" => chosen(&g),
         "cast" => {
-            let to: DataType = serde_json::from_value(g.value(1).clone()).unwrap();
+            let to: DataType =
+                serde_json::from_value(g.value(1).clone()).expect("as the test makes it");
             Held::new(to, x().of.shape.clone(), x().data.clone())
         }
         "reshape" => Held::new(x().of.data_type, g.sizes(1), x().data.clone()),
@@ -277,7 +288,7 @@ fn slice(g: &Given<'_>) -> Held {
 
 fn concat(g: &Given<'_>) -> Held {
     let parts = g.operands(0);
-    let axis: usize = serde_json::from_value(g.value(1).clone()).unwrap();
+    let axis: usize = serde_json::from_value(g.value(1).clone()).expect("as the test makes it");
     let mut shape = parts[0].of.shape.clone();
     for part in &parts {
         let mut other = part.of.shape.clone();
@@ -403,7 +414,7 @@ fn gemm(g: &Given<'_>) -> Held {
 
 fn softmax(g: &Given<'_>) -> Held {
     let x = g.operand(0);
-    let axis: usize = serde_json::from_value(g.value(1).clone()).unwrap();
+    let axis: usize = serde_json::from_value(g.value(1).clone()).expect("as the test makes it");
     let line = |i: &[usize]| {
         let mut i = i.to_vec();
         let element = move |k| {

@@ -230,14 +230,18 @@ fn a_layer_is_one_product_that_takes_its_weight_as_it_is() {
     let mut recipe = Recipe::new(1);
     let x = recipe.input(&[2, 3, 5]);
     let (weight, bias) = (recipe.weight(&[4, 5]), recipe.weight(&[4]));
-    let y = recipe.builder.linear(x, weight, Some(bias), Activation::Gelu).unwrap();
+    let y = recipe
+        .builder
+        .linear(x, weight, Some(bias), Activation::Gelu)
+        .expect("as the test makes it");
     let z = recipe.builder.linear(y, weight, Some(bias), Activation::Gelu);
     assert!(z.is_err(), "the sizes differ");
     let square = recipe.weight(&[4, 4]);
-    let z = recipe.builder.linear(y, square, None, Activation::Identity).unwrap();
+    let z =
+        recipe.builder.linear(y, square, None, Activation::Identity).expect("as the test makes it");
     recipe.output(z);
     let case = recipe.finish();
-    let plan = Plan::new(&case.graph, Precision::F32, &chromium()).unwrap();
+    let plan = Plan::new(&case.graph, Precision::F32, &chromium()).expect("as the test makes it");
     let called: Vec<_> = plan.script.calls.iter().map(|call| call.method.as_str()).collect();
     // Rows stay rows between layers.
     assert_eq!(called, ["reshape", "gemm", "gelu", "gemm", "reshape"]);
@@ -249,18 +253,18 @@ fn a_layer_is_one_product_that_takes_its_weight_as_it_is() {
 #[test]
 fn outputs_are_made_each_on_its_own_and_unused_inputs_are_told() {
     let mut b = Builder::new(Binding::default());
-    let x = b.input("x", Kind::Float, &[2.into()]).unwrap();
-    let ids = b.input("ids", Kind::Index, &[2.into()]).unwrap();
-    b.input("unused", Kind::Index, &[3.into()]).unwrap();
-    let weight = b.weight("w", &[2]).unwrap();
-    let sum = b.add(x, weight).unwrap();
+    let x = b.input("x", Kind::Float, &[2.into()]).expect("as the test makes it");
+    let ids = b.input("ids", Kind::Index, &[2.into()]).expect("as the test makes it");
+    b.input("unused", Kind::Index, &[3.into()]).expect("as the test makes it");
+    let weight = b.weight("w", &[2]).expect("as the test makes it");
+    let sum = b.add(x, weight).expect("as the test makes it");
     for (name, value) in [("x", x), ("sum", sum), ("again", sum), ("w", weight), ("ids", ids)] {
-        b.output(name, value).unwrap();
+        b.output(name, value).expect("as the test makes it");
     }
-    let graph = b.finish().unwrap();
+    let graph = b.finish().expect("as the test makes it");
     let weights = Weights::given([("w".to_owned(), Tensor::f32([2], vec![10.0, 20.0]))]);
     for limits in [chromium(), super::poor()] {
-        let plan = Plan::new(&graph, Precision::F32, &limits).unwrap();
+        let plan = Plan::new(&graph, Precision::F32, &limits).expect("as the test makes it");
         let used: Vec<_> = plan.script.inputs.iter().map(|i| (i.name.as_str(), i.used)).collect();
         assert_eq!(used, [("x", true), ("ids", true), ("unused", false)]);
         let made: BTreeSet<_> = plan.script.calls.iter().flat_map(|c| c.results.clone()).collect();
@@ -272,10 +276,13 @@ fn outputs_are_made_each_on_its_own_and_unused_inputs_are_told() {
             Tensor::i32([3], vec![0; 3]),
         ];
         let bytes: Vec<_> = inputs.iter().map(|input| plan.input_bytes(input)).collect();
-        let contents = contents(&plan, &weights).unwrap();
+        let contents = contents(&plan, &weights).expect("as the test makes it");
         let found = follow(&plan.script, &contents, &bytes);
-        let found: Vec<_> =
-            found.iter().enumerate().map(|(at, bytes)| plan.output(at, bytes).unwrap()).collect();
+        let found: Vec<_> = found
+            .iter()
+            .enumerate()
+            .map(|(at, bytes)| plan.output(at, bytes).expect("as the test makes it"))
+            .collect();
         let sum = Tensor::f32([2], vec![11.0, 22.0]);
         let [x, ids, _] = inputs;
         let w = Tensor::f32([2], vec![10.0, 20.0]);
@@ -288,20 +295,22 @@ fn outputs_are_made_each_on_its_own_and_unused_inputs_are_told() {
 #[test]
 fn indices_of_constants_are_looked_at_once() {
     let mut b = Builder::new(Binding::default());
-    let table = b.input("table", Kind::Float, &[3.into(), 2.into()]).unwrap();
-    let fixed = b.constant(Tensor::i32([4], vec![9, 2, 0, 3])).unwrap();
+    let table = b.input("table", Kind::Float, &[3.into(), 2.into()]).expect("as the test makes it");
+    let fixed = b.constant(Tensor::i32([4], vec![9, 2, 0, 3])).expect("as the test makes it");
     for (name, start) in [("good", 1), ("bad", 2)] {
-        let part = b.slice(fixed, 0, start, start + 2).unwrap();
-        let rows = b.gather(table, part).unwrap();
-        b.output(name, rows).unwrap();
+        let part = b.slice(fixed, 0, start, start + 2).expect("as the test makes it");
+        let rows = b.gather(table, part).expect("as the test makes it");
+        b.output(name, rows).expect("as the test makes it");
     }
-    let graph = b.finish().unwrap();
+    let graph = b.finish().expect("as the test makes it");
     let check = |name: &str| {
-        let part = graph.with_outputs(&[name]).unwrap();
-        let (part, weights) = fold(&part, &Weights::seeded(1)).unwrap();
-        Plan::new(&part, Precision::F32, &chromium()).unwrap().check_constants(&weights)
+        let part = graph.with_outputs(&[name]).expect("as the test makes it");
+        let (part, weights) = fold(&part, &Weights::seeded(1)).expect("as the test makes it");
+        Plan::new(&part, Precision::F32, &chromium())
+            .expect("as the test makes it")
+            .check_constants(&weights)
     };
-    check("good").unwrap();
+    check("good").expect("as the test makes it");
     let error = check("bad").unwrap_err().to_string();
     assert!(error.contains("0..3") && error.contains("got 3"), "{error}");
 }
@@ -309,8 +318,9 @@ fn indices_of_constants_are_looked_at_once() {
 #[test]
 fn a_plan_is_plain_data() {
     for (_, case) in cases() {
-        let plan = Plan::new(&case.graph, Precision::F16, &chromium()).unwrap();
-        let text = serde_json::to_string(&plan).unwrap();
-        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+        let plan =
+            Plan::new(&case.graph, Precision::F16, &chromium()).expect("as the test makes it");
+        let text = serde_json::to_string(&plan).expect("as the test makes it");
+        assert_eq!(serde_json::from_str::<Plan>(&text).expect("as the test makes it"), plan);
     }
 }

@@ -16,11 +16,16 @@ const SIZE: usize = 3;
 fn graph(nodes: &[[usize; 4]], outputs: &[usize]) -> Graph {
     let mut b = Builder::new(Binding::default());
     let shape = [SIZE.into(), SIZE.into()];
-    let mut floats: Vec<_> =
-        ["x", "y"].map(|name| b.input(name, Kind::Float, &shape).unwrap()).into();
-    floats.push(b.weight("w", &[SIZE, SIZE]).unwrap());
-    floats.push(b.constant(Tensor::f32([SIZE, SIZE], vec![2.0; SIZE * SIZE])).unwrap());
-    let mut indices = vec![b.input("ids", Kind::Index, &[SIZE.into()]).unwrap()];
+    let mut floats: Vec<_> = ["x", "y"]
+        .map(|name| b.input(name, Kind::Float, &shape).expect("as the test makes it"))
+        .into();
+    floats.push(b.weight("w", &[SIZE, SIZE]).expect("as the test makes it"));
+    floats.push(
+        b.constant(Tensor::f32([SIZE, SIZE], vec![2.0; SIZE * SIZE]))
+            .expect("as the test makes it"),
+    );
+    let mut indices =
+        vec![b.input("ids", Kind::Index, &[SIZE.into()]).expect("as the test makes it")];
     let scalar = b.scalar(-1.0);
     for &[what, i, j, k] in nodes {
         let (x, y) = (floats[i % floats.len()], floats[j % floats.len()]);
@@ -38,9 +43,9 @@ fn graph(nodes: &[[usize; 4]], outputs: &[usize]) -> Graph {
             }),
             7 => b.reshape(x, &[SIZE * SIZE]).and_then(|flat| b.reshape(flat, &[SIZE, SIZE])),
             _ => {
-                let part = b.slice(ids, 0, 1, SIZE).unwrap();
-                let first = b.slice(ids, 0, 0, 1).unwrap();
-                indices.push(b.concat(&[part, first], 0).unwrap());
+                let part = b.slice(ids, 0, 1, SIZE).expect("as the test makes it");
+                let first = b.slice(ids, 0, 0, 1).expect("as the test makes it");
+                indices.push(b.concat(&[part, first], 0).expect("as the test makes it"));
                 continue;
             }
         };
@@ -48,9 +53,9 @@ fn graph(nodes: &[[usize; 4]], outputs: &[usize]) -> Graph {
     }
     let all: Vec<_> = floats.into_iter().chain(indices).collect();
     for (number, output) in outputs.iter().enumerate() {
-        b.output(&number.to_string(), all[output % all.len()]).unwrap();
+        b.output(&number.to_string(), all[output % all.len()]).expect("as the test makes it");
     }
-    b.finish().unwrap()
+    b.finish().expect("as the test makes it")
 }
 
 fn data() -> (Weights, Vec<(&'static str, Tensor)>) {
@@ -93,14 +98,19 @@ fn check(graph: &Graph, supported: &dyn Fn(Value) -> bool) -> Result<Vec<Part>, 
     let (weights, given) = data();
     let inputs: Vec<_> = graph
         .inputs()
-        .map(|(name, _)| given.iter().find(|(other, _)| *other == name).unwrap().1.clone())
+        .map(|(name, _)| {
+            given.iter().find(|(other, _)| *other == name).expect("as the test makes it").1.clone()
+        })
         .collect();
     let parts = split(graph, supported);
     let found = run_parts(graph, &parts, &inputs, |number, inputs| {
         parts[number].graph.check_inputs(inputs)?;
         run(&parts[number].graph, &weights, inputs)
     });
-    prop_assert_eq!(found.unwrap(), run(graph, &weights, &inputs).unwrap());
+    prop_assert_eq!(
+        found.expect("as the test makes it"),
+        run(graph, &weights, &inputs).expect("as the test makes it")
+    );
     let computed = |graph: &Graph| graph.nodes().iter().filter(|n| !n.op.is_leaf()).count();
     let in_parts: usize = parts.iter().map(|part| computed(&part.graph)).sum();
     prop_assert_eq!(in_parts, computed(graph), "each node is computed once");
@@ -134,22 +144,22 @@ fn parts_compute_what_the_whole_does() {
 #[test]
 fn independent_branches_do_not_make_more_parts() {
     let mut b = Builder::new(Binding::default());
-    let x = b.input("x", Kind::Float, &[SIZE.into(), SIZE.into()]).unwrap();
+    let x = b.input("x", Kind::Float, &[SIZE.into(), SIZE.into()]).expect("as the test makes it");
     let mut sums = Vec::new();
     for _ in 0..3 {
-        let hard = b.transpose(x, &[1, 0]).unwrap();
-        let easy = b.unary(UnaryOp::Neg, hard).unwrap();
+        let hard = b.transpose(x, &[1, 0]).expect("as the test makes it");
+        let easy = b.unary(UnaryOp::Neg, hard).expect("as the test makes it");
         sums.push(easy);
     }
-    let joined = b.concat(&sums, 0).unwrap();
-    b.output("joined", joined).unwrap();
-    let graph = b.finish().unwrap();
+    let joined = b.concat(&sums, 0).expect("as the test makes it");
+    b.output("joined", joined).expect("as the test makes it");
+    let graph = b.finish().expect("as the test makes it");
     let is_hard = |value: Value| matches!(graph.node(value).op, Op::Transpose { .. });
-    let parts = check(&graph, &|value| !is_hard(value)).unwrap();
+    let parts = check(&graph, &|value| !is_hard(value)).expect("as the test makes it");
     let kinds: Vec<_> = parts.iter().map(|part| part.supported).collect();
     assert_eq!(kinds, [false, true]);
     assert_eq!(parts[1].graph.inputs().map(|(name, _)| name).collect::<Vec<_>>().len(), 3);
-    let all = check(&graph, &|_| true).unwrap();
+    let all = check(&graph, &|_| true).expect("as the test makes it");
     assert_eq!((all.len(), &all[0].graph.nodes().len()), (1, &graph.nodes().len()));
 }
 
