@@ -3,6 +3,7 @@
 use crate::{Error, Graph, Op, Precision, Tensor, Value, Weights};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Whether an adapter is the hardware that it stands for.
@@ -124,6 +125,34 @@ pub trait Device {
     /// What opening the device took, stage by stage, where it has stages (a browser has: start, page, adapter).
     fn stages(&self) -> Vec<(String, Duration)> {
         Vec::new()
+    }
+}
+
+/// A device that several hold.
+impl<D: Device + ?Sized> Device for Arc<D> {
+    fn identity(&self) -> &Identity {
+        (**self).identity()
+    }
+
+    fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
+        (**self).supports(op, precision)
+    }
+
+    fn prepare(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Box<dyn Program>, Error> {
+        (**self).prepare(graph, weights, precision)
+    }
+
+    fn roofs(&self) -> Result<Vec<Roof>, Error> {
+        (**self).roofs()
+    }
+
+    fn stages(&self) -> Vec<(String, Duration)> {
+        (**self).stages()
     }
 }
 

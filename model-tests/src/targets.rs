@@ -6,9 +6,7 @@ use crate::{env, vulkan};
 use proofmark::fingerprint::digest;
 use proofmark::record::DeviceFacts;
 use proofmark::{Driver, Endpoint, Finding, Isolation, Mark, Service};
-use proofmark_browser::{
-    BrowserEndpoint, Fallback, Interface, Kind, SharedDevice, WebGpuDevice, Wishes,
-};
+use proofmark_browser::{BrowserEndpoint, Fallback, Interface, Kind, WebGpuDevice, Wishes};
 use proofmark_kernels::{
     AdapterClass, Binding, Builder, Device, Error as KernelError, Graph, Identity, Precision,
     Source, cpu, webgpu,
@@ -80,7 +78,7 @@ pub(crate) static BY_HAND: Target = Target {
             detail: "nobody has opened it; `cargo xtask browsers serve` prints a link".into(),
         };
         let device = VISITOR.get().ok_or_else(absent)?;
-        Ok(Box::new(SharedDevice(Arc::clone(device))))
+        Ok(Box::new(Arc::clone(device)))
     },
     sources: |graph, precision| BROWSERS[0].sources(graph, precision),
     crates: &["half", "safetensors"],
@@ -230,11 +228,18 @@ const fn mark(identity: &Identity) -> Mark {
     }
 }
 
+/// Details longer than this stand in the probe alone, and in a record as their digest.
+const DETAIL_BYTES: usize = 2048;
+
 /// The facts of an opened device for a record.
 pub fn facts(device: &dyn Device) -> DeviceFacts {
     let identity = device.identity();
     DeviceFacts {
-        details: identity.details.clone(),
+        details: identity.details.iter().map(|(n, v)| (n.clone(), brief(v))).collect(),
         ..DeviceFacts::new(mark(identity), &identity.adapter, &identity.driver)
     }
+}
+
+fn brief(value: &str) -> String {
+    if value.len() <= DETAIL_BYTES { value.to_owned() } else { format!("sha256 {}", digest(value)) }
 }

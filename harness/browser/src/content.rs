@@ -51,6 +51,9 @@ impl Content {
             }
             let from = size(range.start.max(begin) - begin)?;
             let to = size(range.end.min(self.ends[piece]) - begin)?;
+            if from == to {
+                continue;
+            }
             let (data, left) = match open.remove(&piece) {
                 Some(known) => known,
                 None => self.encoded(piece, size(self.ends[piece] - begin)?)?,

@@ -5,6 +5,7 @@ use crate::browsers::{Kind, signals};
 use crate::installed::{Installed, installed};
 use crate::launch::{Facts, Options};
 use crate::service::{Service, Window, serve};
+use crate::signals::Guard;
 use crate::tab::{Browsing, Opens};
 use crate::webgpu::WebGpuDevice;
 use crate::webnn::{DeviceType, Fallback, WebNnDevice};
@@ -76,17 +77,19 @@ impl BrowserEndpoint {
         match service {
             Some(address) => {
                 let window = Window::served(address).map_err(|e| self.failed(&e))?;
-                self.open_in(Opener { window, folder: None }, wishes)
+                self.open_in(Opener { window, own: None }, wishes)
             }
             None => self.first(|installed| {
                 let folder = tempfile::Builder::new().prefix("proofmark-").tempdir();
-                let folder = folder.map_err(|e| Error::Device {
+                let unmade = |e: std::io::Error| Error::Device {
                     device: self.name.into(),
                     detail: format!("failed to make a folder for a browser's profile: {e}"),
-                })?;
+                };
+                let folder = folder.map_err(unmade)?;
+                let guard = Guard::of(folder.path()).map_err(unmade)?;
                 let window = Window::own(installed, folder.path(), &self.options());
                 let window = window.map_err(|e| self.failed(&e))?;
-                self.open_in(Opener { window, folder: Some(folder) }, wishes)
+                self.open_in(Opener { window, own: Some((guard, folder)) }, wishes)
             }),
         }
     }
@@ -109,7 +112,7 @@ impl BrowserEndpoint {
 
     /// A text that changes when the browser may have come, gone or changed.
     pub fn signals(&self) -> String {
-        format!("{}{}", signals(self.kind), page::digest())
+        format!("{}{}", signals(self.kind), page::digest(&page::sources()))
     }
 
     /// The sources that a result of a graph depends on: kernels, their planner, and the page.
@@ -148,18 +151,19 @@ impl BrowserEndpoint {
     }
 
     fn open_in(&self, opener: Opener, wishes: Wishes) -> Result<BrowserDevice, Error> {
-        let browser = browsing(opener.window.facts());
-        let started = matches!(opener.window, Window::Own(_))
-            .then(|| Duration::from_nanos(opener.window.facts().start_ns));
+        let facts = opener.window.facts();
+        let started =
+            matches!(opener.window, Window::Own(_)).then(|| Duration::from_nanos(facts.start_ns));
+        let browser = Browsing { started, ..browsing(facts) };
         let opener = Box::new(opener);
         match self.interface {
             Interface::WebGpu => {
-                let device = WebGpuDevice::open(self.name, browser, started, opener)?;
+                let device = WebGpuDevice::open(self.name, browser, opener)?;
                 Ok(BrowserDevice::WebGpu(Box::new(device)))
             }
             Interface::WebNn => {
                 let wishes = (wishes.device_type, wishes.fallback);
-                let device = WebNnDevice::open(self.name, wishes, browser, started, opener)?;
+                let device = WebNnDevice::open(self.name, wishes, browser, opener)?;
                 Ok(BrowserDevice::WebNn(Box::new(device)))
             }
         }
@@ -195,25 +199,30 @@ fn browsing(facts: &Facts) -> Browsing {
     ];
     let details = details.into_iter().filter(|(_, value)| !value.is_empty() && value != "{}");
     let details: BTreeMap<_, _> = details.map(|(name, value)| (name.to_owned(), value)).collect();
-    Browsing { label: format!("{} {} ({driver})", facts.name, facts.version), details }
+    let label = format!("{} {} ({driver})", facts.name, facts.version);
+    Browsing { label, details, started: None }
 }
 
-/// A window with the folder that goes with it; the window ends first.
+/// A window; and if the browser is this process's own, what ends it at a signal, and its folder, which goes last.
 struct Opener {
     window: Window,
-    folder: Option<TempDir>,
+    own: Option<(Guard, TempDir)>,
 }
 
 impl Opens for Opener {
     fn open(&mut self, url: &str) -> Result<(), String> {
         self.window.open(url).map(drop).map_err(|e| e.to_string())
     }
+
+    fn alive(&mut self) -> Result<(), String> {
+        self.window.alive().map_err(|e| e.to_string())
+    }
 }
 
 impl Drop for Opener {
     fn drop(&mut self) {
         // A browser that stays gives back what the page held; one that goes needs no telling.
-        if self.folder.is_none() {
+        if self.own.is_none() {
             let _ = self.window.close();
         }
     }

@@ -41,21 +41,49 @@ pub(crate) fn find(name: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.name == name)
 }
 
-/// The files as sources for fingerprints.
-pub(crate) fn sources() -> impl Iterator<Item = Source> {
-    FILES.iter().map(|file| Source { name: file.path, text: file.text })
+macro_rules! own_source {
+    ($name:literal) => {
+        Source { name: concat!("browser/", $name), text: include_str!($name) }
+    };
+}
+
+/// The Rust sources that decide how a browser is started, what a page is told, and what is believed of it.
+const DECIDING: [Source; 12] = [
+    own_source!("content.rs"),
+    own_source!("endpoint.rs"),
+    own_source!("flags.rs"),
+    own_source!("launch.rs"),
+    own_source!("mark.rs"),
+    own_source!("page.rs"),
+    own_source!("parts.rs"),
+    own_source!("program.rs"),
+    own_source!("tab.rs"),
+    own_source!("webgpu.rs"),
+    own_source!("webnn.rs"),
+    own_source!("wire.rs"),
+];
+
+/// What every result in a browser depends on besides its plan: the page, and what tells it what to do.
+pub(crate) fn sources() -> Vec<Source> {
+    let page = FILES.iter().map(|file| Source { name: file.path, text: file.text });
+    page.chain(DECIDING).collect()
+}
+
+/// A digest of sources.
+pub(crate) fn digest(sources: &[Source]) -> String {
+    let mut hasher = Sha256::new();
+    for source in sources {
+        for text in [source.name, source.text] {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+    }
+    hex(&hasher.finalize())
 }
 
 /// A digest of everything that the browser is given to run.
-pub(crate) fn digest() -> String {
-    let mut hasher = Sha256::new();
-    for file in &FILES {
-        hasher.update(file.name);
-        hasher.update([0]);
-        hasher.update(file.text);
-        hasher.update([0]);
-    }
-    hex(&hasher.finalize())
+pub(crate) fn page_digest() -> String {
+    digest(&sources()[..FILES.len()])
 }
 
 /// The first 16 bytes in hexadecimal.

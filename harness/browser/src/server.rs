@@ -6,7 +6,7 @@
 
 use crate::content::{Content, parse_range};
 use crate::wire::{self, Message};
-use crate::{page, secret};
+use crate::{clock, page, secret};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message as Frame, WebSocket, WebSocketUpgrade};
@@ -25,6 +25,8 @@ use tokio::sync::{mpsc as commands, oneshot};
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// The largest range that is given at once.
 const RANGE_BYTES_MAX: u64 = 64 << 20;
+/// Between two looks at a browser whose page is awaited.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A command on its way, and where its answer goes.
 struct Asked {
@@ -130,16 +132,32 @@ impl Server {
         &self.url
     }
 
-    /// Waits until a page has connected.
-    pub(crate) fn wait(&self, timeout: Duration) -> Result<(), String> {
+    /// Waits until a page has connected. `alive` is asked now and then whether one can still come.
+    pub(crate) fn wait(
+        &self,
+        timeout: Duration,
+        mut alive: impl FnMut() -> Result<(), String>,
+    ) -> Result<(), String> {
+        let start = clock::start();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            match self.presence_within(left.min(LOOK)) {
+                Presence::Here => return Ok(()),
+                Presence::Gone => return Err("the page came and went".into()),
+                Presence::Awaited if left.is_zero() => {
+                    return Err(format!("no page connected within {timeout:?}"));
+                }
+                Presence::Awaited => alive()?,
+            }
+        }
+    }
+
+    /// Whether a page is there as soon as one has come, and otherwise at the end of this time.
+    fn presence_within(&self, time: Duration) -> Presence {
         let presence = self.shared.presence.lock().unwrap_or_else(PoisonError::into_inner);
         let awaited = |presence: &mut Presence| *presence == Presence::Awaited;
-        let waited = self.shared.changed.wait_timeout_while(presence, timeout, awaited);
-        match waited.map_or(Presence::Awaited, |(presence, _)| *presence) {
-            Presence::Here => Ok(()),
-            Presence::Gone => Err("the page came and went".into()),
-            Presence::Awaited => Err(format!("no page connected within {timeout:?}")),
-        }
+        let waited = self.shared.changed.wait_timeout_while(presence, time, awaited);
+        waited.map_or(Presence::Awaited, |(presence, _)| *presence)
     }
 
     /// Serves the bytes of a program's buffers.

@@ -4,7 +4,7 @@ use super::Server;
 use crate::content::Content;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running server with its address taken apart.
 struct Tried {
@@ -135,13 +135,18 @@ fn a_channel_is_taken_by_one_browser_only() {
         format!("GET {path} HTTP/1.1\r\n{headers}Origin: {origin}\r\n\r\n")
     };
     check(&tried.send(request("http://evil.example").as_bytes()), 403);
-    assert!(tried.server.wait(Duration::from_millis(20)).is_err(), "nobody came");
+    let nobody = tried.server.wait(Duration::from_millis(20), || Ok(())).unwrap_err();
+    assert_eq!(nobody, "no page connected within 20ms");
+    let begin = Instant::now();
+    let gone = tried.server.wait(Duration::from_secs(30), || Err("it crashed".into()));
+    assert_eq!(gone.unwrap_err(), "it crashed");
+    assert!(begin.elapsed() < Duration::from_secs(15), "a browser that is gone is not waited for");
     let mut first = TcpStream::connect(&tried.host).unwrap();
     first.write_all(request(&own).as_bytes()).unwrap();
     let mut answer = [0; 12];
     first.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
-    tried.server.wait(Duration::from_secs(5)).unwrap();
+    tried.server.wait(Duration::from_secs(5), || Ok(())).unwrap();
     check(&tried.send(request(&own).as_bytes()), 409);
     // The page goes, and whoever asks it is told.
     drop(first);

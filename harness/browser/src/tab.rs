@@ -54,12 +54,19 @@ pub struct Browsing {
     pub label: String,
     /// All that is known, by name.
     pub details: BTreeMap<String, String>,
+    /// What starting it took, if it was started for this page.
+    pub started: Option<Duration>,
 }
 
 /// How a page is brought into a browser; a person who opens the link by hand is one way.
 pub trait Opens: Send {
     /// Lets a browser open the address. Returns at once: the page's own connection shows that it is there.
     fn open(&mut self, url: &str) -> Result<(), String>;
+
+    /// Whether the browser is still there, asked while a page is awaited; the error says why it is not.
+    fn alive(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Where the page of a browser is served that somebody opens by hand.
@@ -126,7 +133,7 @@ impl Page {
         let start = clock::start();
         let server = Server::start(stand.address, stand.host.as_deref()).map_err(failed)?;
         opener.open(server.url()).map_err(failed)?;
-        server.wait(stand.patience).map_err(failed)?;
+        server.wait(stand.patience, || opener.alive()).map_err(failed)?;
         let opened = start.elapsed();
         let answer = ask(&server, 0, "facts", json!({}), &[], COMMAND).map_err(failed)?;
         let facts = serde_json::from_value(answer.header["facts"].clone());
@@ -147,9 +154,11 @@ impl Page {
         self.slack
     }
 
-    /// From asking the browser for the page until the page was connected.
-    pub(crate) fn opened(&self) -> Duration {
-        self.opened
+    /// What it took to come here: the browser's start, the page until it was connected, and the adapter.
+    pub(crate) fn stages(&self, browser: &Browsing, adapter: Duration) -> Vec<(String, Duration)> {
+        let started = browser.started.map(|time| ("browser".to_owned(), time));
+        let own = [("page".to_owned(), self.opened), ("adapter".to_owned(), adapter)];
+        started.into_iter().chain(own).collect()
     }
 
     /// An error of this page.

@@ -79,15 +79,9 @@ pub struct WebGpuDevice {
 
 impl WebGpuDevice {
     /// Opens a page in a browser and its adapter there. `name` is the endpoint, for messages.
-    /// `started` is what starting the browser took, if it was started for this device.
-    pub fn open(
-        name: &str,
-        browser: Browsing,
-        started: Option<Duration>,
-        opener: Box<dyn Opens>,
-    ) -> Result<Self, Error> {
+    pub fn open(name: &str, browser: Browsing, opener: Box<dyn Opens>) -> Result<Self, Error> {
         let page = Arc::new(Page::open(name, opener)?);
-        Self::on(page, name, browser, started)
+        Self::on(page, name, browser)
     }
 
     /// Serves a page for a browser that somebody opens by hand, and opens its adapter. `opener` shows the link. What
@@ -95,7 +89,7 @@ impl WebGpuDevice {
     pub fn by_hand(name: &str, stand: &Stand, opener: Box<dyn Opens>) -> Result<Self, Error> {
         let page = Arc::new(Page::by_hand(name, stand, opener)?);
         let label = format!("opened by hand, by its own words {}", page.facts().user_agent);
-        Self::on(page, name, Browsing { label, ..Browsing::default() }, None)
+        Self::on(page, name, Browsing { label, ..Browsing::default() })
     }
 
     /// Shows a text in the page, for the person who looks at it.
@@ -105,12 +99,7 @@ impl WebGpuDevice {
     }
 
     /// Opens the adapter in a page that is open.
-    pub(crate) fn on(
-        page: Arc<Page>,
-        name: &str,
-        browser: Browsing,
-        started: Option<Duration>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn on(page: Arc<Page>, name: &str, browser: Browsing) -> Result<Self, Error> {
         if !page.facts().webgpu {
             let detail = format!("{} has no navigator.gpu", browser.label);
             return Err(Error::Absent { device: name.into(), detail });
@@ -125,9 +114,7 @@ impl WebGpuDevice {
             rates: None,
         };
         let (class, mut why) = classify(&evidence);
-        let mut stages: Vec<_> =
-            started.map(|time| ("browser".to_owned(), time)).into_iter().collect();
-        stages.extend([("page".to_owned(), page.opened()), ("adapter".to_owned(), took)]);
+        let stages = page.stages(&browser, took);
         let limit = |name: &str| opened.limits.get(name).copied().unwrap_or(0.0);
         let target = Target {
             device: name.into(),
@@ -210,8 +197,8 @@ impl WebGpuDevice {
         let y = builder.linear(x, weight, None, Activation::Identity)?;
         builder.output("y", y)?;
         let graph = builder.finish()?;
-        let mut program = self.prepare(&graph, &Weights::seeded(1), Precision::F32)?;
         let weights = Weights::seeded(1);
+        let mut program = self.prepare(&graph, &weights, Precision::F32)?;
         let inputs = [self.drawn()?];
         let product = program.run(&inputs)?.0[0].to_f64();
         let weight = weights.tensor("w", &TensorType::float([TRIAL, TRIAL]))?.to_f64();
@@ -280,7 +267,7 @@ fn describe(
     put("wasm-simd", facts.wasm_simd.to_string());
     put("shared-memory", facts.shared_memory.to_string());
     put("page-threads", facts.threads.to_string());
-    put("page", page::digest());
+    put("page", page::page_digest());
     Ok(())
 }
 
@@ -438,31 +425,4 @@ pub fn page_plan(plan: &Plan) -> Value {
         "status": status.map(|s| json!({"buffer": s.buffer, "bytes": s.bytes()})),
         "dispatches": dispatches.collect::<Vec<_>>(),
     })
-}
-
-/// One device for several cases.
-#[derive(Clone, Debug)]
-pub struct SharedDevice(pub Arc<WebGpuDevice>);
-
-impl Device for SharedDevice {
-    fn identity(&self) -> &Identity {
-        self.0.identity()
-    }
-
-    fn supports(&self, op: &Op, precision: Precision) -> Result<(), Error> {
-        self.0.supports(op, precision)
-    }
-
-    fn prepare(
-        &self,
-        graph: &Graph,
-        weights: &Weights,
-        precision: Precision,
-    ) -> Result<Box<dyn Program>, Error> {
-        self.0.prepare(graph, weights, precision)
-    }
-
-    fn stages(&self) -> Vec<(String, Duration)> {
-        self.0.stages()
-    }
 }

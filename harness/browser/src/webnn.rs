@@ -99,12 +99,10 @@ struct Opened {
 
 impl WebNnDevice {
     /// Opens a page in a browser and a context of a device type there. `name` is the endpoint, for messages.
-    /// `started` is what starting the browser took, if it was started for this device.
     pub fn open(
         name: &str,
         (asked, fallback): (DeviceType, Fallback),
         browser: Browsing,
-        started: Option<Duration>,
         opener: Box<dyn Opens>,
     ) -> Result<Self, Error> {
         let page = Arc::new(Page::open(name, opener)?);
@@ -119,9 +117,7 @@ impl WebNnDevice {
         let limits = Limits::deserialize(&opened.limits);
         let limits =
             limits.map_err(|e| page.failed(format!("opSupportLimits() is broken: {e}")))?;
-        let mut stages: Vec<_> =
-            started.map(|time| ("browser".to_owned(), time)).into_iter().collect();
-        stages.extend([("page".to_owned(), page.opened()), ("adapter".to_owned(), took)]);
+        let stages = page.stages(&browser, took);
         let facts = page.facts();
         let mut details = browser.details;
         for (name, value) in [
@@ -130,7 +126,7 @@ impl WebNnDevice {
             ("op-support-limits", opened.limits.to_string()),
             ("cross-origin-isolated", facts.isolated.to_string()),
             ("page-threads", facts.threads.to_string()),
-            ("page", page::digest()),
+            ("page", page::page_digest()),
         ] {
             details.insert(name.into(), value);
         }
@@ -279,7 +275,7 @@ impl WebNnDevice {
     fn other(&self) -> Result<Box<dyn Device>, Error> {
         let page = Arc::clone(&self.page);
         if page.facts().webgpu
-            && let Ok(device) = WebGpuDevice::on(page, "webgpu", Browsing::default(), None)
+            && let Ok(device) = WebGpuDevice::on(page, "webgpu", Browsing::default())
         {
             return Ok(Box::new(device));
         }

@@ -106,7 +106,7 @@ impl Opens for Liar {
 fn open(liar: &Liar) -> Result<WebGpuDevice, Error> {
     let browser =
         Browsing { label: "Chromium 156 (chromedriver 156)".into(), ..Browsing::default() };
-    WebGpuDevice::open("webgpu-chromium", browser, None, Box::new(liar.clone()))
+    WebGpuDevice::open("webgpu-chromium", browser, Box::new(liar.clone()))
 }
 
 #[track_caller]

@@ -3,7 +3,7 @@
 use proofmark_browser::{BrowserDevice, BrowserEndpoint, Interface, Kind, Wishes};
 use proofmark_kernels::{Device, Precision};
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 /// A device under test and the precisions that it is tested in.
@@ -28,6 +28,8 @@ const ADDRESS: &str = "address: ";
 struct Kept {
     device: BrowserDevice,
     _keeper: Child,
+    /// Held open: libtest ends a process that cannot say that its test takes long.
+    _output: BufReader<ChildStdout>,
 }
 
 /// The devices that are here.
@@ -65,18 +67,19 @@ fn keep(browser: &BrowserEndpoint) -> Result<Kept, String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    let output = keeper.stdout.take().ok_or("no output")?;
-    let mut said = Vec::new();
-    for line in BufReader::new(output).lines() {
-        let line = line.map_err(failed)?;
-        if let Some((_, address)) = line.split_once(ADDRESS) {
+    let mut output = BufReader::new(keeper.stdout.take().ok_or("no output")?);
+    let mut said = String::new();
+    let mut line = String::new();
+    while output.read_line(&mut line).map_err(failed)? > 0 {
+        if let Some((_, address)) = line.trim_end().split_once(ADDRESS) {
             let device = browser.open(Some(address), Wishes::default());
             let device = device.map_err(|e| format!("failed to {e}"))?;
-            return Ok(Kept { device, _keeper: keeper });
+            return Ok(Kept { device, _keeper: keeper, _output: output });
         }
-        said.push(line);
+        said.push_str(&line);
+        line.clear();
     }
-    Err(said.join("\n"))
+    Err(said)
 }
 
 /// Not a test: the process that keeps a browser until its standard input ends.
