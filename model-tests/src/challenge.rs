@@ -9,15 +9,21 @@ use proofmark_kernels::{
 };
 use std::hash::{BuildHasher, RandomState};
 
+/// How many times as far off as the case's own outputs those of drawn inputs may be: they may be worse conditioned,
+/// and the question is whether they were computed, not how well.
+const LEEWAY: f64 = 4.0;
+
 /// Runs a program on inputs that nobody could know, and compares its outputs with those of the CPU device in f32.
-/// `own` are the inputs of the case. Returns what was done, for the record; an error names the first output that was not computed from these inputs.
+/// `own` are the inputs of the case and the program's outputs on them, `tolerance` is the case's. Returns what was done,
+/// for the record; an error names the first output that was not computed from these inputs.
 pub(crate) fn run(
     checkpoint: &Checkpoint,
     (graph, binding): (&Graph, &Binding),
-    own: &[Tensor],
+    (own, own_outputs): (&[Tensor], &[Tensor]),
     program: &mut dyn Program,
     tolerance: f64,
 ) -> Result<String, String> {
+    let tolerance = LEEWAY * tolerance;
     let failed = |error: KernelError| format!("failed to {error}");
     // The keys of a hasher are drawn from the system's random numbers.
     let seed = RandomState::new().hash_one(graph.digest());
@@ -32,8 +38,9 @@ pub(crate) fn run(
     let prepared = device.prepare(graph, checkpoint.weights(), Precision::F32);
     let mut prepared = prepared.map_err(failed)?;
     let expected = prepared.run(&inputs).map_err(failed)?.0;
-    let mut largest = 0.0_f64;
-    for ((name, _), (found, expected)) in graph.outputs().iter().zip(found.iter().zip(expected)) {
+    let (mut largest, mut apart) = (0.0_f64, 0.0_f64);
+    let outputs = found.iter().zip(expected).zip(own_outputs);
+    for ((name, _), ((found, expected), own)) in graph.outputs().iter().zip(outputs) {
         let (shape, values) = (found.shape(), found.to_f64());
         let check = OutputCheck::compare(name, shape, &values, &expected.to_f64(), tolerance);
         if !check.passes() {
@@ -44,8 +51,19 @@ pub(crate) fn run(
             ));
         }
         largest = largest.max(check.error.unwrap_or(f64::INFINITY));
+        let own = OutputCheck::compare(name, shape, &own.to_f64(), &expected.to_f64(), tolerance);
+        apart = apart.max(own.error.unwrap_or(f64::INFINITY));
     }
-    Ok(format!("seed {seed:#x}: largest error {largest:.1e} of the largest magnitude"))
+    // Otherwise outputs that were recorded before would do as well.
+    if apart <= tolerance {
+        return Err(format!(
+            "the challenge (seed {seed:#x}) shows nothing: the outputs of the case's own inputs are {apart:.1e} from \
+             those that were expected, which is within the tolerance of {tolerance:.0e}"
+        ));
+    }
+    Ok(format!(
+        "seed {seed:#x}: largest error {largest:.1e} of the largest magnitude; the case's own outputs are {apart:.1e} off"
+    ))
 }
 
 /// The same with every real number changed by up to a quarter, by a seed.
@@ -94,11 +112,15 @@ mod tests {
         let device = cpu::CpuDevice::open(None).unwrap();
         let mut honest = device.prepare(&graph, checkpoint.weights(), Precision::F32).unwrap();
         let of = (&graph, &binding);
-        let told = run(&checkpoint, of, &own, &mut *honest, 1e-3).unwrap();
+        let outputs = honest.run(&own).unwrap().0.to_vec();
+        let case = (&own[..], &outputs[..]);
+        let told = run(&checkpoint, of, case, &mut *honest, 1e-3).unwrap();
         assert!(told.contains("seed"), "{told}");
-        let mut recorded = Recorded(honest.run(&own).unwrap().0.to_vec());
-        let why = run(&checkpoint, of, &own, &mut recorded, 1e-3).unwrap_err();
+        let mut recorded = Recorded(outputs.clone());
+        let why = run(&checkpoint, of, case, &mut recorded, 1e-3).unwrap_err();
         assert!(why.contains("not computed from this run's own inputs"), "{why}");
+        let why = run(&checkpoint, of, case, &mut *honest, 10.0).unwrap_err();
+        assert!(why.contains("shows nothing"), "{why}");
     }
 
     #[test]

@@ -47,21 +47,25 @@ fn run(suite: Suite) -> Result<ExitCode, exit::Failure> {
             }
         }
     }
-    let trials = cases.into_iter().map(|case| trial(case, Arc::clone(&runner))).collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let trials = cases.into_iter().map(|case| {
+        let driver = findings.get(&case.id.endpoint).driver.unwrap_or_default();
+        trial(case, driver, Arc::clone(&runner))
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
     runner.services.end();
     Ok(conclusion.exit_code())
 }
 
-fn trial(case: Case, runner: Arc<Runner<'static>>) -> Trial {
+/// `probed` is the driver that the probe found.
+fn trial(case: Case, probed: String, runner: Arc<Runner<'static>>) -> Trial {
     let name = case.id.to_string();
     // Ignored at listing time, so that nextest counts it as skipped too. If it is run in spite of that
     // (`--ignored`), it says why it cannot pass.
     let ignored = case.absence.is_some();
-    Trial::ignorable_test(name, move || test(&case, &runner)).with_ignored_flag(ignored)
+    Trial::ignorable_test(name, move || test(&case, &probed, &runner)).with_ignored_flag(ignored)
 }
 
-fn test(case: &Case, runner: &Runner<'_>) -> Result<Completion, Failed> {
+fn test(case: &Case, probed: &str, runner: &Runner<'_>) -> Result<Completion, Failed> {
     if let Some(absence) = &case.absence {
         runner.skip(case, absence.reason())?;
         return Err(absence.reason().into());
@@ -71,7 +75,8 @@ fn test(case: &Case, runner: &Runner<'_>) -> Result<Completion, Failed> {
     if case.isolation == Isolation::Process || outcome != Outcome::Passed {
         runner.write(&runner.record(case, report.clone(), outcome))?;
     }
-    let driver = report.device.map(|device| device.driver).unwrap_or_default();
+    // A case that failed before its device had opened ran on the one that the probe found.
+    let driver = report.device.map_or_else(|| probed.to_owned(), |device| device.driver);
     let expectations = runner.suite.expectations;
     let failure = report.failure.as_deref();
     if let Verdict::Bad(message) = judge(expectations, &case.id, &driver, failure) {

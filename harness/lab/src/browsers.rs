@@ -214,9 +214,10 @@ fn column(asked: Asked<'_>, runs: &[&Run], probes: &[Probe]) -> Column {
     };
     let shown = newest(|run| !run.latency_ns.is_empty()).or_else(|| newest(|r| r.mark.is_some()));
     let listed = asked.listed;
+    let probe = probe_of(&listed.id.endpoint, probes);
     let evidence = match newest(|_| true) {
-        Some(run) => of_run(run, asked),
-        None => of_nothing(listed, probe_of(&listed.id.endpoint, probes)),
+        Some(run) => of_run(run, asked, probe),
+        None => of_nothing(listed, probe),
     };
     Column { endpoint: listed.id.endpoint.clone(), evidence, run: shown.cloned() }
 }
@@ -225,8 +226,10 @@ fn probe_of<'p>(endpoint: &Endpoint, probes: &'p [Probe]) -> Option<&'p Probe> {
     probes.iter().find(|probe| probe.finding.endpoint == *endpoint)
 }
 
-fn of_run(run: &Run, asked: Asked<'_>) -> Evidence {
-    let driver = run.driver.as_deref().unwrap_or_default();
+fn of_run(run: &Run, asked: Asked<'_>, probe: Option<&Probe>) -> Evidence {
+    // A case that failed before its device had opened ran on the one that the probe found.
+    let probed = probe.and_then(|probe| probe.finding.driver.as_deref());
+    let driver = run.driver.as_deref().or(probed).unwrap_or_default();
     let message = run.message.as_deref().unwrap_or_default();
     let expected = asked.expectations.iter().find(|e| e.applies(&run.case, driver));
     let status = match (run.outcome, expected) {

@@ -174,6 +174,17 @@ fn every_cell_has_its_evidence() {
     assert!(known.cells.iter().all(|cell| cell.endpoint.as_str() != "cpu"), "no browser");
     let known = world.known(&listed[..1], &expected[..1]);
     check(&known, "m", "webgpu-chromium", &[(FailedAsExpected, &lost, "device lost")]);
+    // It failed before its device had opened: its driver is the one that the probe found.
+    let mut early = world.failed(&cases[0], Outcome::Failed, "device lost");
+    (early.mark, early.device) = (None, None);
+    let early = world.write(early);
+    let known = world.known(&listed[..1], &expected[..1]);
+    check(&known, "m", "webgpu-chromium", &[(Failed, &early, "device lost")]);
+    let absent = Finding::absent("webgpu-chromium".parse().unwrap(), "");
+    let (mark, driver) = (Some(Mark::Software), Some("Chromium 156".to_owned()));
+    world.probe(Finding { mark, driver, reason: None, ..absent });
+    let known = world.known(&listed[..1], &expected[..1]);
+    check(&known, "m", "webgpu-chromium", &[(FailedAsExpected, &early, "device lost")]);
     let evidence = &cell(&known, "m", "webgpu-chromium").evidence[0];
     assert_eq!(evidence.link.as_deref(), Some("issue 7"));
 }
