@@ -20,7 +20,7 @@ pub struct Series {
 #[derive(Debug, Error)]
 pub enum InputError {
     /// Not JSON.
-    #[error("not JSON: {0}; NaN and Infinity are not JSON either: leave out runs without a result")]
+    #[error("not JSON (NaN and Infinity are not JSON either: leave out runs without a result)")]
     Json(#[from] serde_json::Error),
     /// JSON, but not a list.
     #[error("{found}, where a list of numbers or of objects with `value` and `time` is needed")]

@@ -77,11 +77,14 @@ fn changes(text: &mut String, history: &History) {
 /// Five significant digits, without an exponent where that reads well.
 fn figure(value: f64) -> String {
     let magnitude = value.abs();
-    if value != 0.0 && !(1e-4..1e9).contains(&magnitude) {
+    if magnitude == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e9).contains(&magnitude) {
         return format!("{value:.4e}");
     }
-    let whole = if magnitude >= 1.0 { magnitude.log10() as usize + 1 } else { 1 };
-    format!("{value:.*}", 6usize.saturating_sub(whole))
+    let decimals = (4.0 - magnitude.log10().floor()).max(0.0) as usize;
+    format!("{value:.decimals$}")
 }
 
 fn probability(p: f64) -> String {
@@ -117,11 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_five_digits_or_so() {
-        for (value, text) in
-            [(0.0, "0.00000"), (12.345678, "12.3457"), (1e-7, "1.0000e-7"), (-2e10, "-2.0000e10")]
-        {
-            assert_eq!(figure(value), text);
-        }
+    fn figures_have_five_digits() {
+        let values = [0.0, 12.345678, 0.004869341, 1e-7, -2e10, 123_456.7];
+        let texts = ["0", "12.346", "0.0048693", "1.0000e-7", "-2.0000e10", "123457"];
+        assert_eq!(values.map(figure), texts);
     }
 }
