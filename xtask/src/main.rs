@@ -5,6 +5,7 @@ mod clock;
 mod context;
 mod doctor;
 mod env;
+mod history;
 mod incremental;
 mod lock;
 mod outcome;
@@ -39,6 +40,8 @@ enum Command {
     Query(query::Args),
     /// Show what is known
     Report(report::Args),
+    /// Find where a series of results changed: steps, drifts and spikes
+    History(history::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
     /// A tool of a suite: models, verify, infer, …
@@ -52,8 +55,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::History(args) = cli.command {
+        return args.run();
+    }
     let context = context::Context::open(cli.global)?;
     match cli.command {
+        Command::History(args) => args.run(),
         Command::Incremental(args) => args.run(&context),
         Command::Doctor(args) => args.run(&context),
         Command::Query(args) => args.run(&context),
