@@ -9,13 +9,17 @@ use proofmark_kernels::{
 };
 use std::hash::{BuildHasher, RandomState};
 
-/// How many times as far off as the case's own outputs those of drawn inputs may be: they may be worse conditioned,
-/// and the question is whether they were computed, not how well.
+/// In formats narrower than f32, how many times as far off as the case's own outputs those of drawn inputs may be:
+/// these may be worse conditioned, and the question is whether they were computed, not how well.
 const LEEWAY: f64 = 4.0;
 
+/// How far off the outputs of drawn inputs may be, of the largest magnitude; `of_case` is the case's own tolerance.
+pub(crate) fn tolerance(precision: Precision, of_case: f64) -> f64 {
+    if precision == Precision::F32 { of_case } else { LEEWAY * of_case }
+}
+
 /// Runs a program on inputs that nobody could know, and compares its outputs with those of the CPU device in f32.
-/// `own` are the inputs of the case and the program's outputs on them, `tolerance` is the case's. Returns what was done,
-/// for the record; an error names the first output that was not computed from these inputs.
+/// `own` are the inputs of the case and the program's outputs on them. Returns what was done, for the record; an error names the first output that was not computed from these inputs.
 pub(crate) fn run(
     checkpoint: &Checkpoint,
     (graph, binding): (&Graph, &Binding),
@@ -23,7 +27,6 @@ pub(crate) fn run(
     program: &mut dyn Program,
     tolerance: f64,
 ) -> Result<String, String> {
-    let tolerance = LEEWAY * tolerance;
     let failed = |error: KernelError| format!("failed to {error}");
     // The keys of a hasher are drawn from the system's random numbers.
     let seed = RandomState::new().hash_one(graph.digest());

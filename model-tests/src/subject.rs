@@ -251,6 +251,8 @@ impl Subject for ModelCase {
             stages: stages(&*device),
             ..Metrics::default()
         };
+        let tolerance = self.target.tolerance(self.precision);
+        let challenge = self.target.is_in_browser();
         Ok(Box::new(ModelSession {
             opened: Arc::clone(&self.opened),
             graph,
@@ -258,8 +260,8 @@ impl Subject for ModelCase {
             inputs,
             facts: targets::facts(&*device),
             program,
-            tolerance: self.target.tolerance(self.precision),
-            challenged: self.target.is_in_browser(),
+            tolerance,
+            challenge: challenge.then(|| challenge::tolerance(self.precision, tolerance)),
             binding: self.binding.clone(),
             metrics,
         }))
@@ -286,8 +288,8 @@ struct ModelSession {
     facts: DeviceFacts,
     program: Box<dyn Program>,
     tolerance: f64,
-    /// Whether its outputs could have been made up.
-    challenged: bool,
+    /// Where outputs could have been made up, how far off those of a challenge may be.
+    challenge: Option<f64>,
     binding: Binding,
     metrics: Metrics,
 }
@@ -301,13 +303,12 @@ impl Session for ModelSession {
         let graph = &self.graph.0;
         let (own, first) = self.program.run(&self.inputs).map_err(|e| format!("failed to {e}"))?;
         self.metrics.first_run_ns = Some(ns(first));
-        if self.challenged {
+        if let Some(tolerance) = self.challenge {
             let own = own.to_vec();
             let checkpoint = self.opened.checkpoint()?;
             let of = (graph, &self.binding);
             let program = &mut *self.program;
-            let told =
-                challenge::run(checkpoint, of, (&self.inputs, &own), program, self.tolerance)?;
+            let told = challenge::run(checkpoint, of, (&self.inputs, &own), program, tolerance)?;
             self.facts.details.insert("challenge".into(), told);
         }
         let found = self.program.run(&self.inputs).map_err(|e| format!("failed to {e}"))?.0;

@@ -243,3 +243,16 @@ pub fn facts(device: &dyn Device) -> DeviceFacts {
 fn brief(value: &str) -> String {
     if value.len() <= DETAIL_BYTES { value.to_owned() } else { format!("sha256 {}", digest(value)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_details_are_digests_in_a_record() {
+        let (short, long) = ("a".repeat(DETAIL_BYTES), "a".repeat(DETAIL_BYTES + 1));
+        assert_eq!(brief(&short), short);
+        assert_eq!(brief(&long), format!("sha256 {}", digest(&long)));
+        assert_ne!(brief(&long), brief(&format!("{long}a")));
+    }
+}

@@ -54,18 +54,15 @@ fn main() -> ExitCode {
     outcome::exit_code(run(cli))
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    if let Command::History(args) = cli.command {
-        return args.run();
-    }
-    let context = context::Context::open(cli.global)?;
-    match cli.command {
+fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
+    let open = || context::Context::open(global);
+    match command {
         Command::History(args) => args.run(),
-        Command::Incremental(args) => args.run(&context),
-        Command::Doctor(args) => args.run(&context),
-        Command::Query(args) => args.run(&context),
-        Command::Report(args) => args.run(&context),
-        Command::Rebuild(args) => args.run(&context),
-        Command::Tool(words) => tool::run(&words, &context),
+        Command::Incremental(args) => args.run(&open()?),
+        Command::Doctor(args) => args.run(&open()?),
+        Command::Query(args) => args.run(&open()?),
+        Command::Report(args) => args.run(&open()?),
+        Command::Rebuild(args) => args.run(&open()?),
+        Command::Tool(words) => tool::run(&words, &open()?),
     }
 }

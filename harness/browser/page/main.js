@@ -26,6 +26,7 @@ const commands = {
   'webgpu.compile': webgpu.compileOnly,
   'webgpu.run': webgpu.run,
   'webgpu.times': webgpu.times,
+  'webgpu.settle': webgpu.settle,
   'webgpu.ops': webgpu.ops,
   'webgpu.drop': webgpu.drop,
   'webnn.probe': webnn.probe,

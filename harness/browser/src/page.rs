@@ -65,8 +65,11 @@ const DECIDING: [Source; 12] = [
 
 /// What every result in a browser depends on besides its plan: the page, and what tells it what to do.
 pub(crate) fn sources() -> Vec<Source> {
-    let page = FILES.iter().map(|file| Source { name: file.path, text: file.text });
-    page.chain(DECIDING).collect()
+    page_sources().chain(DECIDING).collect()
+}
+
+fn page_sources() -> impl Iterator<Item = Source> {
+    FILES.iter().map(|file| Source { name: file.path, text: file.text })
 }
 
 /// A digest of sources.
@@ -83,7 +86,7 @@ pub(crate) fn digest(sources: &[Source]) -> String {
 
 /// A digest of everything that the browser is given to run.
 pub(crate) fn page_digest() -> String {
-    digest(&sources()[..FILES.len()])
+    digest(&page_sources().collect::<Vec<_>>())
 }
 
 /// The first 16 bytes in hexadecimal.

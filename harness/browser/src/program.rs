@@ -4,6 +4,7 @@ use crate::clock;
 use crate::tab::Page;
 use proofmark_kernels::{Error, OpTime, Program, Tensor, Timing};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,10 @@ impl Program for PageProgram {
     fn run_times(&mut self, inputs: &[Tensor], count: u64) -> Result<Duration, Error> {
         let header = json!({"count": count});
         let (elapsed, _, took) = self.command::<Elapsed>("times", header, inputs)?;
+        if self.api == "webgpu" {
+            // Its errors come later than its results.
+            self.page.call::<IgnoredAny>("webgpu.settle", json!({}), &[])?;
+        }
         self.latest = (elapsed, count);
         let time = believed(elapsed.elapsed_ms, took, Some(self.page.slack()));
         time.map_err(|why| self.page.failed(why))
@@ -145,7 +150,7 @@ impl Drop for PageProgram {
         // A page that is gone has given its memory back already.
         let command = format!("{}.drop", self.api);
         let header = json!({"program": self.id});
-        let _ = self.page.call::<serde::de::IgnoredAny>(&command, header, &[]);
+        let _ = self.page.call::<IgnoredAny>(&command, header, &[]);
         self.page.withdraw(self.id);
     }
 }

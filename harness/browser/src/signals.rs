@@ -6,8 +6,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -16,7 +17,7 @@ static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 pub(crate) struct Guard(PathBuf);
 
 impl Guard {
-    pub(crate) fn of(folder: &Path) -> std::io::Result<Guard> {
+    pub(crate) fn of(folder: &Path) -> io::Result<Guard> {
         watch()?;
         let folder = folder.to_owned();
         FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.clone());
@@ -31,21 +32,20 @@ impl Drop for Guard {
 }
 
 /// Waits for signals, once in a process.
-fn watch() -> std::io::Result<()> {
-    static ONCE: Once = Once::new();
-    let mut result = Ok(());
-    ONCE.call_once(|| match Signals::new([SIGHUP, SIGINT, SIGTERM]) {
-        Ok(mut signals) => {
-            std::thread::spawn(move || {
-                for signal in signals.forever() {
-                    // Held to the end, so that no browser starts meanwhile.
-                    let folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
-                    folders.iter().for_each(|folder| home::sweep(folder));
-                    let _ = emulate_default_handler(signal);
-                }
-            });
-        }
-        Err(e) => result = Err(e),
+fn watch() -> io::Result<()> {
+    static WATCHED: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
+    let watched = WATCHED.get_or_init(|| {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|e| e.kind())?;
+        std::thread::spawn(move || signals.forever().for_each(end));
+        Ok(())
     });
-    result
+    (*watched).map_err(io::Error::from)
+}
+
+/// Ends the browsers, and then this process as the signal would have done.
+fn end(signal: i32) {
+    // Held to the end, so that no browser starts meanwhile.
+    let folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    folders.iter().for_each(|folder| home::sweep(folder));
+    let _ = emulate_default_handler(signal);
 }

@@ -1,11 +1,14 @@
 //! A page that lies: it claims a GPU, made-up times and made-up outputs. The device is refused, or marked.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use proofmark_browser::{Browsing, Opens, WebGpuDevice};
 use proofmark_kernels::{
-    Activation, AdapterClass, Binding, Builder, Device, Error, Kind, Precision, Tensor, Weights,
+    Activation, AdapterClass, Binding, Builder, Device, Error, Kind, Precision, Program, Tensor,
+    Weights,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tungstenite::{Message, client::IntoClientRequest as _};
 
 /// What a page claims.
@@ -19,6 +22,8 @@ struct Liar {
     claimed_ms: f64,
     /// What it takes.
     takes: Duration,
+    /// What is told to have gone wrong once all has settled.
+    fault: Value,
 }
 
 /// A fine card, an instant answer, and zeros for outputs.
@@ -29,6 +34,7 @@ fn liar() -> Liar {
         renderer: json!("ANGLE (NVIDIA, NVIDIA H100, OpenGL 4.6)"),
         claimed_ms: 0.2,
         takes: Duration::ZERO,
+        fault: Value::Null,
     }
 }
 
@@ -63,6 +69,7 @@ impl Liar {
                 let output = vec![0; 4 * 1024 * 1024];
                 (json!({"elapsed_ms": self.claimed_ms}), vec![output])
             }
+            "webgpu.settle" => (json!({"error": self.fault}), Vec::new()),
             _ => (json!({}), Vec::new()),
         }
     }
@@ -153,22 +160,59 @@ fn the_users_agent_names_no_browser() {
     assert!(identity.details["user-agent"].contains("Safari"));
 }
 
-#[test]
-fn outputs_of_another_size_and_claimed_times_cost_the_run() {
-    let device = open(&Liar { fallback: json!(true), ..liar() }).unwrap();
+/// A program of 1024 by 1024 weights, and inputs for it.
+fn product(device: &WebGpuDevice) -> (Box<dyn Program>, [Tensor; 1]) {
     let mut builder = Builder::new(Binding::default());
     let x = builder.input("x", Kind::Float, &[2048.into(), 1024.into()]).unwrap();
     let weight = builder.weight("w", &[1024, 1024]).unwrap();
     let y = builder.linear(x, weight, None, Activation::Identity).unwrap();
     builder.output("y", y).unwrap();
     let graph = builder.finish().unwrap();
-    let mut program = device.prepare(&graph, &Weights::seeded(1), Precision::F32).unwrap();
-    let inputs = [Tensor::f32([2048, 1024], vec![0.0; 2048 * 1024])];
+    let program = device.prepare(&graph, &Weights::seeded(1), Precision::F32).unwrap();
+    (program, [Tensor::f32([2048, 1024], vec![0.0; 2048 * 1024])])
+}
+
+#[test]
+fn outputs_of_another_size_and_claimed_times_cost_the_run() {
+    let honest = Liar { fallback: json!(true), ..liar() };
+    let (mut program, inputs) = product(&open(&honest).unwrap());
     let why = program.run(&inputs).unwrap_err().to_string();
     assert!(why.contains("4194304 bytes of the output y"), "{why}");
-    let slow = Liar { fallback: json!(true), takes: Duration::from_millis(400), ..liar() };
-    let device = open(&slow).unwrap();
-    let mut program = device.prepare(&graph, &Weights::seeded(1), Precision::F32).unwrap();
+    let slow = Liar { takes: Duration::from_millis(400), ..honest };
+    let (mut program, inputs) = product(&open(&slow).unwrap());
     let why = program.run_times(&inputs, 10).unwrap_err().to_string();
     assert!(why.contains("not believed"), "{why}");
+}
+
+#[test]
+fn what_went_wrong_in_runs_that_were_timed_costs_the_run() {
+    let honest = Liar { fallback: json!(true), ..liar() };
+    let (mut program, inputs) = product(&open(&honest).unwrap());
+    program.run_times(&inputs, 10).unwrap();
+    let (mut program, inputs) =
+        product(&open(&Liar { fault: json!("it burns"), ..honest }).unwrap());
+    let why = program.run_times(&inputs, 10).unwrap_err().to_string();
+    assert!(why.contains("it burns"), "{why}");
+}
+
+/// A browser that ended after it had taken the address.
+struct Ended;
+
+impl Opens for Ended {
+    fn open(&mut self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn alive(&mut self) -> Result<(), String> {
+        Err("it ended".into())
+    }
+}
+
+#[test]
+fn a_page_of_a_browser_that_is_gone_is_not_waited_for() {
+    let begin = Instant::now();
+    let opened = WebGpuDevice::open("webgpu-chromium", Browsing::default(), Box::new(Ended));
+    let why = opened.map(drop).unwrap_err().to_string();
+    assert!(why.contains("it ended"), "{why}");
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
 }
