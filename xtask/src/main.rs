@@ -5,6 +5,7 @@ mod clock;
 mod context;
 mod doctor;
 mod env;
+mod gate;
 mod incremental;
 mod lock;
 mod outcome;
@@ -35,6 +36,8 @@ enum Command {
     Incremental(incremental::Args),
     /// List every endpoint with its mark, or the reason why it is absent
     Doctor(doctor::Args),
+    /// Judge whether a change made cases slower or faster
+    Gate(gate::Args),
     /// Ask the store in SQL; read-only
     Query(query::Args),
     /// Show what is known
@@ -56,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Incremental(args) => args.run(&context),
         Command::Doctor(args) => args.run(&context),
+        Command::Gate(args) => args.run(),
         Command::Query(args) => args.run(&context),
         Command::Report(args) => args.run(&context),
         Command::Rebuild(args) => args.run(&context),
