@@ -5,6 +5,7 @@ mod clock;
 mod context;
 mod doctor;
 mod env;
+mod gate;
 mod history;
 mod incremental;
 mod lock;
@@ -36,6 +37,8 @@ enum Command {
     Incremental(incremental::Args),
     /// List every endpoint with its mark, or the reason why it is absent
     Doctor(doctor::Args),
+    /// Judge whether a change made cases slower or faster
+    Gate(gate::Args),
     /// Ask the store in SQL; read-only
     Query(query::Args),
     /// Show what is known
@@ -60,6 +63,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::History(args) => args.run(),
         Command::Incremental(args) => args.run(&open()?),
         Command::Doctor(args) => args.run(&open()?),
+        Command::Gate(args) => args.run(),
         Command::Query(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
         Command::Rebuild(args) => args.run(&open()?),

@@ -1,11 +1,12 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
-//! Pure functions over plain structs are `plan`, `stats`, `history`, `coverage` and `browsers`; the only part that knows DuckDB is
-//! `store`. Records themselves, and how they are made, are the crate `proofmark`.
+//! Pure functions over plain structs are `plan`, `stats`, `gate`, `history`, `coverage` and `browsers`; the only part
+//! that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
 
 pub mod browsers;
 pub mod coverage;
 pub mod figures;
+pub mod gate;
 pub mod history;
 pub mod plan;
 pub mod report;

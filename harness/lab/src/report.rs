@@ -1,9 +1,10 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
 //! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
-//! pages of `page`, and `history`.
+//! pages of `page`, `gate` and `history`.
 
 pub mod browsers;
+pub mod gate;
 pub mod history;
 pub mod page;
 

@@ -1,0 +1,29 @@
+//! The decision core of the regression gate: from samples of independent processes of base and head to a verdict.
+//!
+//! Pure. Running processes and choosing cases is not here. `docs/STATISTICS.md` says what the words mean, what is
+//! assumed, and how often the verdicts are right. The path of a case:
+//!
+//! ```text
+//! case ──► level ──► posterior ──► evidence ──► judge ──► control, sequential
+//! read     a process  a difference  prior        verdict   what a live gate does with it
+//! ```
+//!
+//! `exact` is what needs no model, `family` corrects for many cases, `power` says what could have been found, and
+//! `density` is the arithmetic below `posterior`.
+
+pub mod case;
+pub mod control;
+pub mod density;
+pub mod evidence;
+pub mod exact;
+pub mod family;
+pub mod judge;
+pub mod level;
+pub mod posterior;
+pub mod power;
+pub mod prior;
+pub mod sequential;
+
+pub use case::{Case, ReplayError, Sides, read};
+pub use evidence::{FITTED, Model};
+pub use judge::{Family, Judgement, Options, OptionsError, PRE_STUDY_ODDS, Verdict, judge};
