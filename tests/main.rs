@@ -4,6 +4,7 @@
 
 mod adopter;
 mod interruptions;
+mod judging;
 mod printed;
 mod readme;
 mod robustness;

@@ -4,15 +4,14 @@
 //! assumed, and how often the verdicts are right. The path of a case:
 //!
 //! ```text
-//! case ──► level ──► posterior ──► evidence ──► judge ──► control, sequential
-//! read     a process  a difference  prior        verdict   what a live gate does with it
+//! case ──► level ──► posterior ──► evidence ──► judge
+//! read     a process  a difference  prior        verdict
 //! ```
 //!
 //! `exact` is what needs no model, `family` corrects for many cases, `power` says what could have been found, and
 //! `density` is the arithmetic below `posterior`.
 
 pub mod case;
-pub mod control;
 pub mod density;
 pub mod evidence;
 pub mod exact;
@@ -22,7 +21,6 @@ pub mod level;
 pub mod posterior;
 pub mod power;
 pub mod prior;
-pub mod sequential;
 
 pub use case::{Case, ReplayError, Sides, read};
 pub use evidence::{FITTED, Model};
