@@ -71,7 +71,17 @@ fn commands_print_what_was_accepted() {
 #[test]
 fn helps_are_what_was_accepted() {
     let adopter = Adopter::new();
-    for command in ["", "incremental", "query", "report", "report browsers", "rebuild", "doctor"] {
+    for command in [
+        "",
+        "incremental",
+        "query",
+        "report",
+        "report browsers",
+        "rebuild",
+        "doctor",
+        "gate",
+        "history",
+    ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "xtask" } else { &command.replace(' ', "-") };
         check(&format!("help-{name}"), &stdout(&adopter, &args));
