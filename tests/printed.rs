@@ -80,6 +80,7 @@ fn helps_are_what_was_accepted() {
         "rebuild",
         "doctor",
         "gate",
+        "bisect",
         "history",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
