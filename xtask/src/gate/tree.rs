@@ -95,10 +95,11 @@ fn is_worktree(folder: &Path) -> bool {
     top.and_then(same).unwrap_or(false)
 }
 
-/// Builds the suites of a tree and copies their programs to where no build replaces them. They share the state folder
-/// of the workspace that is gated.
+/// Builds the suites of a tree and copies their programs to where no build replaces them. They share a state folder of
+/// their own: a result of an older commit must not become the latest one of the workspace.
 pub(crate) fn build(context: &Context, workspace: &Workspace, name: &str) -> Result<Vec<Suite>> {
     let mut suites = workspace.build()?;
+    let state = context.state.join("gate/state");
     let folder = context.state.join("gate/programs");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("failed to make {}", folder.display()))?;
@@ -109,7 +110,7 @@ pub(crate) fn build(context: &Context, workspace: &Workspace, name: &str) -> Res
         std::fs::copy(&suite.program, &copy)
             .with_context(|| format!("failed to copy {}", suite.program.display()))?;
         suite.program = copy;
-        suite.variables.push((proofmark::env::STATE, context.state.clone().into_os_string()));
+        suite.variables.push((proofmark::env::STATE, state.clone().into_os_string()));
         let (variable, value) = super::runs::MEASURE_FOR;
         suite.variables.push((variable, value.into()));
     }
