@@ -5,6 +5,8 @@
 mod adopter;
 mod interruptions;
 mod judging;
+mod listeners;
+mod notify;
 mod printed;
 mod readme;
 mod robustness;
