@@ -13,3 +13,4 @@ mod robustness;
 mod runners;
 mod support;
 mod tidy;
+mod workflows;
