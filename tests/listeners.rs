@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A server; it ends with the test.
 pub(crate) struct Listener {
@@ -25,6 +26,14 @@ impl Listener {
     pub(crate) fn http(status: &'static str) -> Self {
         Self::start(move |stream, received| {
             let _ = speak_http(stream, status, received);
+        })
+    }
+
+    /// Takes requests, and thinks for half a second about each.
+    pub(crate) fn slow_http() -> Self {
+        Self::start(|stream, received| {
+            thread::sleep(Duration::from_millis(500));
+            let _ = speak_http(stream, "200 OK", received);
         })
     }
 

@@ -192,6 +192,20 @@ fn a_webhook_gets_json_once() {
 }
 
 #[test]
+fn two_commands_at_once_tell_once() {
+    let hook = Listener::slow_http();
+    let address = format!("http://127.0.0.1:{}/hook-token", hook.port);
+    let desk = Desk::new().with("PROOFMARK_WEBHOOK_URL", address);
+    let args = [&GATE[..], &["--webhook"]].concat();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| desk.notify(&args, 0));
+        }
+    });
+    assert_eq!(hook.take().len(), 1);
+}
+
+#[test]
 fn addresses_that_do_not_work_are_errors_without_their_secrets() {
     let broken = Listener::http("500 hook-token is unknown");
     let moved = Listener::http("302 Found");
@@ -330,7 +344,7 @@ fn github_that_refuses_is_told_again() {
     let args = [&GATE[..], &["--github-comment", "12", "--github-issue"]].concat();
     let said = desk.notify(&args, 1);
     assert!(
-        said.contains("comment on pull request 12: gh pr view ended") && said.contains("by issues"),
+        said.contains("comment on pull request 12: gh pr view 12") && said.contains("by issues"),
         "{said}"
     );
     assert!(said.contains("bad credentials ***"), "{said}");

@@ -43,7 +43,8 @@ pub(crate) fn gh(folder: &Path, args: &[&str], input: Option<&str>) -> Result<St
     let output = child.wait_with_output().context("failed to wait for gh")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("gh {} ended with {}: {}", args[..2].join(" "), output.status, said.trim());
+        let call: Vec<_> = args.iter().take(4).copied().collect();
+        bail!("gh {} ended with {}: {}", call.join(" "), output.status, said.trim());
     }
     String::from_utf8(output.stdout).context("gh gave something that is no text")
 }
