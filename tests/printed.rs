@@ -82,6 +82,7 @@ fn helps_are_what_was_accepted() {
         "gate",
         "bisect",
         "history",
+        "notify",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "xtask" } else { &command.replace(' ', "-") };

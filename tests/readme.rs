@@ -19,7 +19,7 @@ fn commands(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("$ ")).collect()
 }
 
-fn help(command: &[&str]) -> String {
+pub(crate) fn help(command: &[&str]) -> String {
     let output = xtask(command).arg("--help").output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }

@@ -10,6 +10,7 @@ mod gate;
 mod history;
 mod incremental;
 mod lock;
+mod notify;
 mod outcome;
 mod output;
 mod process;
@@ -48,6 +49,8 @@ enum Command {
     Report(report::Args),
     /// Find where a series of results changed: steps, drifts and spikes
     History(history::Args),
+    /// Tell people of verdicts: a comment, issues, e-mail, a webhook; each regression once
+    Notify(notify::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
     /// A tool of a suite: models, verify, infer, …
@@ -70,6 +73,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Bisect(args) => args.run(&open()?),
         Command::Query(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
+        Command::Notify(args) => args.run(&open()?),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }

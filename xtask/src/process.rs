@@ -1,4 +1,4 @@
-//! The only place in this crate that starts processes: cargo, and the programs of the suites.
+//! The only place in this crate that starts processes: cargo, gh, and the programs of the suites.
 
 use crate::env;
 use crate::outcome::with_code;
@@ -6,7 +6,7 @@ use crate::suites::Suite;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
 use serde::de::DeserializeOwned;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -21,6 +21,34 @@ pub(crate) fn cargo(folder: &Path, target: &Path, args: &[String]) -> Result<Vec
         bail!("cargo {} ended with {}", args.join(" "), output.status);
     }
     Ok(output.stdout)
+}
+
+/// Runs GitHub's command line in `folder` with this on its standard input, and gives its standard output. It asks the
+/// user nothing.
+pub(crate) fn gh(folder: &Path, args: &[&str], input: Option<&str>) -> Result<String> {
+    let program = env::gh();
+    let mut command = Command::new(&program);
+    command.args(args).current_dir(folder);
+    command.env("GH_PROMPT_DISABLED", "1").env("NO_COLOR", "1");
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("failed to start {}", program.to_string_lossy()))?;
+    if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
+        match pipe.write_all(input.as_bytes()) {
+            // It has ended early; its exit status says why.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            written => written.context("failed to write to gh")?,
+        }
+    }
+    let output = child.wait_with_output().context("failed to wait for gh")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let call: Vec<_> = args.iter().take(4).copied().collect();
+        bail!("gh {} ended with {}: {}", call.join(" "), output.status, said.trim());
+    }
+    String::from_utf8(output.stdout).context("gh gave something that is no text")
 }
 
 /// What cargo knows of the workspace around `folder`, without its dependencies.
