@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod adopter;
+mod history;
 mod interruptions;
 mod judging;
 mod printed;

@@ -43,7 +43,7 @@ enum Command {
     Query(query::Args),
     /// Show what is known
     Report(report::Args),
-    /// Find where a series of results changed: steps, drifts and spikes
+    /// Find where results changed over time, and which commits may have changed them
     History(history::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
     let open = || context::Context::open(global);
     match command {
-        Command::History(args) => args.run(),
+        Command::History(args) => args.run(open),
         Command::Incremental(args) => args.run(&open()?),
         Command::Doctor(args) => args.run(&open()?),
         Command::Gate(args) => args.run(),

@@ -1,4 +1,4 @@
-//! The only place in this crate that starts processes: cargo, and the programs of the suites.
+//! The only place in this crate that starts processes: cargo, git, and the programs of the suites.
 
 use crate::env;
 use crate::outcome::with_code;
@@ -25,6 +25,23 @@ pub(crate) fn cargo(folder: &Path, args: &[String]) -> Result<Vec<u8>> {
 pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
     let metadata = MetadataCommand::new().current_dir(folder).no_deps().exec();
     metadata.map_err(|e| anyhow!("failed to read the cargo workspace at {}: {e}", folder.display()))
+}
+
+/// Asks git about the repository around `folder`, which needs no network for it.
+///
+/// # Errors
+/// In git's own words, or why it could not be started.
+pub(crate) fn git(folder: &Path, args: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    command.args(args).current_dir(folder).stdin(Stdio::null());
+    command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_OPTIONAL_LOCKS", "0");
+    let output = command.output().context("git could not be started")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let line = said.lines().next_back().unwrap_or("it said nothing");
+        bail!("git could not answer: {line}");
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn suite_command(program: &Path, folder: &Path, args: &[String]) -> Command {

@@ -171,7 +171,7 @@ pub struct Selection {
 #[derive(Debug, Error)]
 pub enum SelectionError {
     /// No glob.
-    #[error("the glob `{glob}` cannot be read: {source}")]
+    #[error("the glob `{glob}` cannot be read")]
     Glob {
         /// What was given.
         glob: String,
