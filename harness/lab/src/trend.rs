@@ -9,6 +9,7 @@ use crate::history::{ChangePoint, Drift, HistoryError, Noise, Options, SHORTEST,
 use globset::{Glob, GlobMatcher};
 use jiff::Timestamp;
 use proofmark::{CaseId, Mark};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -131,6 +132,14 @@ pub fn trends(rows: Vec<Row>) -> Vec<Trend> {
         trend.points.push(point);
     }
     by_kind.into_values().collect()
+}
+
+/// Finds the change points, drifts and spikes of each, on all processors.
+///
+/// # Errors
+/// See [`crate::history::analyse`].
+pub fn analyse(trends: Vec<Trend>, options: &Options) -> Result<Vec<Analysed>, HistoryError> {
+    trends.into_par_iter().map(|trend| trend.analyse(options)).collect()
 }
 
 impl Trend {

@@ -11,18 +11,15 @@ use proofmark_lab::history::Options;
 use proofmark_lab::report::page::{Links, Page, html, markdown, pictures};
 use proofmark_lab::report::trends::{Medium, Suite, index, suites};
 use proofmark_lab::store::{Store, StoreError};
-use proofmark_lab::trend::{Analysed, Selection, Trend, trends};
+use proofmark_lab::trend::{Analysed, Selection, Trend, analyse, trends};
 use std::path::Path;
 
 /// Says what the store tells of the cases that are asked for.
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     // Before anything is opened: a slip in a flag should not cost a wait.
     let selection = Selection::new(&args.case, args.endpoint.clone())?;
-    let mut found = Vec::new();
     let store = open(context)?;
-    for trend in read(&store, &selection, context)? {
-        found.push(trend.analyse(&Options::default())?);
-    }
+    let mut found = analyse(read(&store, &selection, context)?, &Options::default())?;
     explain(&mut found, &store, context)?;
     drop(store);
     match &args.out {
