@@ -4,6 +4,7 @@
 
 mod adopter;
 mod gating;
+mod history;
 mod interruptions;
 mod judging;
 mod listeners;

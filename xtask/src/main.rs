@@ -47,7 +47,7 @@ enum Command {
     Query(query::Args),
     /// Show what is known
     Report(report::Args),
-    /// Find where a series of results changed: steps, drifts and spikes
+    /// Find where results changed over time, and which commits may have changed them
     History(history::Args),
     /// Tell people of verdicts: a comment, issues, e-mail, a webhook; each regression once
     Notify(notify::Args),
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
     let open = || context::Context::open(global);
     match command {
-        Command::History(args) => args.run(),
+        Command::History(args) => args.run(open),
         Command::Incremental(args) => args.run(&open()?),
         Command::Doctor(args) => args.run(&open()?),
         Command::Gate(args) => args.run(open),

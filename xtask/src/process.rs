@@ -1,4 +1,4 @@
-//! The only place in this crate that starts processes: cargo, gh, and the programs of the suites.
+//! The only place in this crate that starts processes: cargo, git, gh, and the programs of the suites.
 
 use crate::env;
 use crate::outcome::with_code;
@@ -57,14 +57,23 @@ pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
     metadata.map_err(|e| anyhow!("failed to read the cargo workspace at {}: {e}", folder.display()))
 }
 
-/// Runs git in `folder` and gives what it prints; the error is in git's own words.
+/// Runs git in `folder` and gives what it prints, without the end of its last line; the error is in git's own words.
 pub(crate) fn git(folder: &Path, args: &[&str]) -> Result<String> {
+    run_git(folder, args, &[])
+}
+
+/// Asks git about the repository around `folder`, which fetches nothing and takes no lock for it.
+pub(crate) fn ask_git(folder: &Path, args: &[&str]) -> Result<String> {
+    run_git(folder, args, &[("GIT_NO_LAZY_FETCH", "1"), ("GIT_OPTIONAL_LOCKS", "0")])
+}
+
+fn run_git(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Result<String> {
     let mut command = Command::new("git");
-    command.args(args).current_dir(folder).stdin(Stdio::null());
-    let output = command.output().context("failed to start git; install it")?;
+    command.args(args).current_dir(folder).envs(variables.iter().copied()).stdin(Stdio::null());
+    let output = command.output().context("git could not be started")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("git {} in {}: {}", args.join(" "), folder.display(), said.trim());
+        bail!("git {}: {}", args.first().unwrap_or(&""), said.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }

@@ -1,8 +1,9 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
-//! Pure functions over plain structs are `plan`, `stats`, `gate`, `history`, `coverage` and `browsers`; the only part
-//! that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
+//! Pure functions over plain structs are `plan`, `stats`, `gate`, `history`, `trend`, `attribution`, `coverage` and
+//! `browsers`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
 
+pub mod attribution;
 pub mod browsers;
 pub mod coverage;
 pub mod figures;
@@ -12,3 +13,4 @@ pub mod plan;
 pub mod report;
 pub mod stats;
 pub mod store;
+pub mod trend;

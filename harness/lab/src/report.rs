@@ -1,15 +1,18 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
 //! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
-//! pages of `page`, `gate` and `history`.
+//! pages of `page`, `gate`, `history`, and `trends` with the pictures of `chart`.
 
 pub mod browsers;
+pub mod chart;
 pub mod gate;
 pub mod gate_exchange;
 pub mod history;
 pub mod page;
+pub mod trends;
 
 use crate::coverage::{Cell, Counts};
+use jiff::Timestamp;
 use proofmark::Mark;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -96,6 +99,11 @@ pub fn markdown(cells: &[Cell]) -> String {
         }
     }
     text
+}
+
+/// A time as people read it.
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A cell must stay one cell on one line, and must not become HTML or a link.

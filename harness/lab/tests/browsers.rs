@@ -245,7 +245,7 @@ fn mixed() -> Browsers {
 fn row(page: &Page, name: &str) -> Vec<String> {
     let tables = page.blocks.iter().filter_map(|block| match block {
         Block::Table(rows) => Some(rows),
-        Block::Heading(_) | Block::Text(_) => None,
+        Block::Heading(_) | Block::Text(_) | Block::Picture(_) => None,
     });
     let mut rows = tables.flatten();
     let row = rows.find(|row| row[0].lines.concat() == name);

@@ -85,6 +85,8 @@ fn terminal(page: &Page) -> String {
     for block in &page.blocks {
         let _ = match block {
             Block::Heading(line) | Block::Text(line) => writeln!(text, "{line}"),
+            // A terminal shows none.
+            Block::Picture(_) => Ok(()),
             Block::Table(rows) => {
                 let cells = |row: &Vec<Cell>| row.iter().map(cell).collect::<Vec<_>>();
                 let mut table = output::table(rows.first().map(cells).unwrap_or_default());

@@ -2,12 +2,11 @@
 //!
 //! What is known is `crate::browsers`. Every number stands beside the mark of its record.
 
-use super::kind;
 use super::page::{Block, Cell, Links, Page};
+use super::{kind, time};
 use crate::browsers::{Browsers, Column, Comparison, Evidence, Run};
 use crate::figures::{bytes, duration_ns, percent};
 use crate::stats;
-use jiff::Timestamp;
 use proofmark::record::Probe;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +48,7 @@ fn overview(browsers: &Browsers, with_page: &BTreeSet<&str>) -> Page {
         cells.extend(row.iter().map(|cell| {
             let lines = summary(&cell.evidence);
             let all = cell.evidence.iter().filter(|_| cell.evidence.len() > 1);
-            Cell { lines, more: all.map(describe).collect(), link: None }
+            Cell { lines, more: all.map(describe).collect(), ..Cell::default() }
         }));
         rows.push(cells);
     }
@@ -104,10 +103,6 @@ fn describe(evidence: &Evidence) -> String {
 fn of_shape(evidence: &Evidence, text: String) -> String {
     let case = evidence.case.as_ref();
     case.map_or(text.clone(), |case| format!("{} {}: {text}", case.precision, case.shape))
-}
-
-fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn model_page(browsers: &Browsers, model: &str, links: Links) -> Page {

@@ -1,8 +1,9 @@
-//! Pages of headings, text and tables, as HTML that needs nothing else and as Markdown.
+//! Pages of headings, text, tables and pictures, as HTML that needs nothing else and as Markdown.
 //!
-//! What stands on them is told by the reports, for instance `browsers`; a terminal shows the same tables.
+//! What stands on them is told by the reports, for instance `browsers`; a terminal shows the same tables. HTML has its
+//! pictures inside, Markdown refers to files for them.
 
-use super::{STYLE, escape_html, escape_markdown};
+use super::{STYLE, chart, escape_html, escape_markdown};
 use std::fmt::Write as _;
 
 /// A page, or a part of one long document.
@@ -25,6 +26,41 @@ pub enum Block {
     Text(String),
     /// A table: its first row and first column name the others.
     Table(Vec<Vec<Cell>>),
+    /// A picture.
+    Picture(Picture),
+}
+
+/// A picture as SVG, which we made: it goes into a page as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The name of its file, without the extension.
+    pub name: String,
+    /// What it shows.
+    pub label: String,
+    /// The element.
+    pub svg: String,
+}
+
+impl Picture {
+    /// What stands in a file of its own, which has to say that it is SVG.
+    pub fn file(&self) -> String {
+        self.svg.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1)
+    }
+}
+
+/// The pictures on these pages.
+pub fn pictures(pages: &[Page]) -> Vec<&Picture> {
+    let mut found = Vec::new();
+    for block in pages.iter().flat_map(|page| &page.blocks) {
+        match block {
+            Block::Heading(_) | Block::Text(_) => {}
+            Block::Table(rows) => {
+                found.extend(rows.iter().flatten().filter_map(|cell| cell.picture.as_ref()));
+            }
+            Block::Picture(picture) => found.push(picture),
+        }
+    }
+    found
 }
 
 /// A cell of a table.
@@ -36,6 +72,8 @@ pub struct Cell {
     pub more: Vec<String>,
     /// The name of the page to which it leads.
     pub link: Option<String>,
+    /// What it shows.
+    pub picture: Option<Picture>,
 }
 
 impl Cell {
@@ -46,7 +84,7 @@ impl Cell {
 
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.more.is_empty()
+        self.lines.is_empty() && self.more.is_empty() && self.picture.is_none()
     }
 }
 
@@ -69,16 +107,21 @@ pub enum Links {
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// The first column stays in view on a narrow screen.
 const NARROW: &str = "td:first-child,th:first-child{position:sticky;left:0;background:Canvas}\
-td,th{min-width:7rem;max-width:24rem;overflow-wrap:break-word}details{font-size:.85em}ul{margin:0;padding-left:1rem}";
+td,th{min-width:7rem;max-width:24rem;overflow-wrap:break-word}h1,h2{overflow-wrap:anywhere}.long{min-width:16rem}details{font-size:.85em}ul{margin:0;padding-left:1rem}\
+@media(max-width:40rem){body{margin:1rem auto}h1{font-size:1.4rem}}";
+
+/// A line with more bytes than this needs width.
+const LONG: usize = 60;
 
 /// One document of HTML with these pages.
 pub fn html(pages: &[Page], links: Links) -> String {
     let title = escape_html(pages.first().map_or("", |page| &page.title));
+    let pictures = if pictures(pages).is_empty() { "" } else { chart::STYLE };
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <title>{title}</title>\n<style>{STYLE}{NARROW}</style>\n"
+         <title>{title}</title>\n<style>{STYLE}{NARROW}{pictures}</style>\n"
     );
     for page in pages {
         let (name, title) = (escape_html(&page.name), escape_html(&page.title));
@@ -92,6 +135,7 @@ pub fn html(pages: &[Page], links: Links) -> String {
                     let _ = writeln!(text, "<p>{}</p>", escape_html(paragraph));
                 }
                 Block::Table(rows) => html_table(&mut text, rows, links),
+                Block::Picture(picture) => text.push_str(&picture.svg),
             }
         }
     }
@@ -105,7 +149,10 @@ fn html_table(text: &mut String, rows: &[Vec<Cell>], links: Links) {
         text.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
             let tag = if index == 0 || column == 0 { "th" } else { "td" };
-            let _ = write!(text, "<{tag}>{}</{tag}>", html_cell(cell, links));
+            // On a narrow screen, a long line would become a high tower.
+            let is_long = cell.lines.iter().any(|line| line.len() > LONG);
+            let class = if is_long { " class=\"long\"" } else { "" };
+            let _ = write!(text, "<{tag}{class}>{}</{tag}>", html_cell(cell, links));
         }
         text.push_str("</tr>\n");
     }
@@ -122,6 +169,9 @@ fn html_cell(cell: &Cell, links: Links) -> String {
             Links::Files => format!("{page}.html"),
         };
         text = format!("<a href=\"{target}\">{text}</a>");
+    }
+    if let Some(picture) = &cell.picture {
+        text.push_str(&picture.svg);
     }
     if !cell.more.is_empty() {
         text.push_str("<details><summary>more</summary><ul>");
@@ -149,6 +199,9 @@ pub fn markdown(pages: &[Page], links: Links) -> String {
                     let _ = writeln!(text, "\n{}", escape_markdown(paragraph));
                 }
                 Block::Table(rows) => markdown_table(&mut text, rows, links),
+                Block::Picture(picture) => {
+                    let _ = writeln!(text, "\n{}", markdown_picture(picture));
+                }
             }
         }
     }
@@ -175,9 +228,17 @@ fn markdown_cell(cell: &Cell, links: Links) -> String {
             Links::Files => format!("[{text}]({page}.md)"),
         };
     }
+    if let Some(picture) = &cell.picture {
+        text.push_str(&markdown_picture(picture));
+    }
     // A table of Markdown cannot fold, so that more stands where it would open.
     for line in &cell.more {
         let _ = write!(text, "<br>• {}", escape_markdown(line));
     }
     text
+}
+
+fn markdown_picture(picture: &Picture) -> String {
+    let label = escape_markdown(&picture.label).replace(']', "\\]");
+    format!("![{label}]({}.svg)", picture.name)
 }

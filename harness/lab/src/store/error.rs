@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no file.
-    #[error("there is no database at {}: `cargo xtask incremental` makes it", .0.display())]
+    #[error(
+        "there is no database at {}: `cargo xtask incremental` makes it, `cargo xtask rebuild` from record files",
+        .0.display()
+    )]
     Missing(PathBuf),
     /// Another process has it open.
     #[error(

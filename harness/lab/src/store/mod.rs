@@ -10,6 +10,7 @@ mod query;
 mod rows;
 mod runs;
 mod schema;
+mod trends;
 
 pub use error::StoreError;
 pub use ingest::Ingested;

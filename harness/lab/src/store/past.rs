@@ -15,7 +15,7 @@ const RAN: &str = "purpose = 'measure' AND outcome <> 'skipped' \
                    AND (outcome <> 'passed' OR latency_ns_median IS NOT NULL)";
 
 /// Whether ops of a result ran elsewhere than on its device.
-const FELL_BACK: &str = "(results.id IN (SELECT result_id FROM fallbacks))";
+pub(super) const FELL_BACK: &str = "(results.id IN (SELECT result_id FROM fallbacks))";
 
 impl Store {
     /// The latest measurement of each case on this machine. The parts of a fingerprint are read only where it

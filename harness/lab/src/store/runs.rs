@@ -174,7 +174,7 @@ fn mark(row: &Row<'_>, column: usize) -> duckdb::Result<Option<Mark>> {
     Ok(name.and_then(|name| named(&MARKS, Mark::name, &name)))
 }
 
-fn time(row: &Row<'_>, column: usize) -> duckdb::Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> duckdb::Result<Timestamp> {
     Ok(Timestamp::from_microsecond(row.get(column)?).unwrap_or(Timestamp::MIN))
 }
 

@@ -428,3 +428,35 @@ fn one_writer_or_many_readers() {
     let second = Store::open_read_only(&world.db()).unwrap();
     assert_eq!(first.query("SELECT 1").unwrap(), second.query("SELECT 1").unwrap());
 }
+
+#[test]
+fn what_passed_and_was_timed_is_in_a_trend_and_nothing_else() {
+    let mut world = World::new();
+    let timed = world.record(CASE, &[2.0, 4.0, 3.0]);
+    let mut failed = world.record(CASE, &[9.0]);
+    failed.outcome = Outcome::Failed;
+    let test = Record { purpose: Purpose::Test, ..world.record(CASE, &[]) };
+    let mut helped = world.record(CASE, &[5.0]);
+    helped.fallbacks = vec![Fallback { op: "o".into(), why: "w".into(), to: "cpu".into() }];
+    let other = world.record("m/abacus/f32/b4", &[7.0]);
+    [&timed, &failed, &test, &helped, &other]
+        .into_iter()
+        .for_each(|record| world.write(record.clone()));
+    world.ingest();
+    let store = world.open();
+    let cases = store.timed_cases().unwrap();
+    assert_eq!(
+        cases.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["m/abacus/f32/b4", CASE]
+    );
+    let mut rows = store.timed(&[CASE.to_owned()].into()).unwrap();
+    rows.sort_by(|a, b| a.point.record.cmp(&b.point.record));
+    let [plain, with] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((&plain.point.record, plain.kind.fallbacks), (&timed.id, false));
+    assert_eq!((&with.point.record, with.kind.fallbacks), (&helped.id, true));
+    assert_eq!((plain.point.recorded_at, plain.point.latency_ns_median), (timed.recorded_at, 3.0));
+    assert!(plain.point.latency_ns_spread.is_some_and(|spread| (spread - 1.4826).abs() < 1e-4));
+    assert_eq!((&*plain.point.facts.driver, &*plain.suite), ("[1]", "s"));
+    let digest = timed.fingerprint.digest.as_str();
+    assert_eq!(store.parts(&[digest, "unknown"].into()).unwrap()[digest], timed.fingerprint.parts);
+}
