@@ -80,6 +80,7 @@ fn helps_are_what_was_accepted() {
         "rebuild",
         "doctor",
         "gate",
+        "bisect",
         "history",
         "notify",
     ] {

@@ -174,6 +174,11 @@ pub trait Program {
         Vec::new()
     }
 
+    /// The most memory that was seen to be held where the work is done, in bytes, if that is not this process.
+    fn peak_memory_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Parts of the graph that ran elsewhere, because they were allowed to: each names its op.
     fn fallbacks(&self) -> Vec<Fallback> {
         Vec::new()

@@ -352,6 +352,7 @@ impl Session for ModelSession {
         let mut metrics = self.metrics.clone();
         let stages = self.program.stages();
         metrics.stages.extend(stages.into_iter().map(|(name, time)| (name, ns(time))));
+        metrics.peak_memory_bytes = self.program.peak_memory_bytes();
         metrics
     }
 

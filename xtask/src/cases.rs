@@ -14,6 +14,8 @@ pub(crate) struct Cases {
     pub(crate) listed: Vec<Listed>,
     /// The place of each case's suite among the suites.
     suite_of: HashMap<CaseId, usize>,
+    /// The suites' own names.
+    pub(crate) names: Vec<String>,
     /// What each suite expects to fail.
     expectations: Vec<Vec<Expectation<String>>>,
 }
@@ -21,12 +23,16 @@ pub(crate) struct Cases {
 impl Cases {
     /// Asks every suite for its cases. Opens no device: endpoints that were not probed are absent.
     pub(crate) fn list(suites: &[Suite], flags: &[String]) -> Result<Self> {
-        let mut cases =
-            Self { listed: Vec::new(), suite_of: HashMap::new(), expectations: Vec::new() };
+        let mut cases = Self {
+            listed: Vec::new(),
+            suite_of: HashMap::new(),
+            names: Vec::new(),
+            expectations: Vec::new(),
+        };
         let mut args = vec!["list".to_owned()];
         args.extend_from_slice(flags);
         for (index, suite) in suites.iter().enumerate() {
-            let listing: Listing = process::ask(&suite.program, &suite.folder, &args)?;
+            let listing: Listing = process::ask(suite, &args)?;
             for case in listing.cases {
                 if cases.suite_of.insert(case.id.clone(), index).is_some() {
                     bail!(
@@ -37,6 +43,7 @@ impl Cases {
                 }
                 cases.listed.push(case);
             }
+            cases.names.push(listing.suite);
             cases.expectations.push(listing.expectations);
         }
         Ok(cases)

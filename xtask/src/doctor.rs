@@ -36,7 +36,7 @@ fn probe_all(context: &Context) -> Result<Vec<Finding>> {
     let mut findings: Vec<Finding> = Vec::new();
     for suite in context.workspace.build()? {
         let args = ["probe", "--all"].map(str::to_owned);
-        let found: Vec<Finding> = process::ask(&suite.program, &suite.folder, &args)?;
+        let found: Vec<Finding> = process::ask(&suite, &args)?;
         for finding in found {
             // Where suites disagree, the one that has a device is right.
             findings.retain(|other| other.endpoint != finding.endpoint || other.mark.is_some());

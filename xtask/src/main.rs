@@ -1,5 +1,6 @@
 //! `cargo xtask`: the command line of Proofmark. One file per command; this one only chooses among them.
 
+mod bisect;
 mod cases;
 mod clock;
 mod context;
@@ -40,6 +41,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Judge whether a change made cases slower or faster
     Gate(gate::Args),
+    /// Find the commit that made a case slower
+    Bisect(bisect::Args),
     /// Ask the store in SQL; read-only
     Query(query::Args),
     /// Show what is known
@@ -66,7 +69,8 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::History(args) => args.run(),
         Command::Incremental(args) => args.run(&open()?),
         Command::Doctor(args) => args.run(&open()?),
-        Command::Gate(args) => args.run(),
+        Command::Gate(args) => args.run(open),
+        Command::Bisect(args) => args.run(&open()?),
         Command::Query(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),

@@ -2,6 +2,7 @@
 
 use crate::env;
 use crate::outcome::with_code;
+use crate::suites::Suite;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
 use serde::de::DeserializeOwned;
@@ -10,13 +11,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-/// Runs cargo in `folder`, its messages going to the user, and gives its standard output.
-pub(crate) fn cargo(folder: &Path, args: &[String]) -> Result<Vec<u8>> {
+/// Runs cargo in `folder` with this target folder, its messages going to the user, and gives its standard output.
+pub(crate) fn cargo(folder: &Path, target: &Path, args: &[String]) -> Result<Vec<u8>> {
     let mut command = Command::new(env::cargo());
-    command.args(args).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.args(args).current_dir(folder).env("CARGO_TARGET_DIR", target);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().context("failed to start cargo")?;
     if !output.status.success() {
-        bail!("failed to build a suite: cargo {} ended with {}", args.join(" "), output.status);
+        bail!("cargo {} ended with {}", args.join(" "), output.status);
     }
     Ok(output.stdout)
 }
@@ -55,6 +57,18 @@ pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
     metadata.map_err(|e| anyhow!("failed to read the cargo workspace at {}: {e}", folder.display()))
 }
 
+/// Runs git in `folder` and gives what it prints; the error is in git's own words.
+pub(crate) fn git(folder: &Path, args: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    command.args(args).current_dir(folder).stdin(Stdio::null());
+    let output = command.output().context("failed to start git; install it")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("git {} in {}: {}", args.join(" "), folder.display(), said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
 fn suite_command(program: &Path, folder: &Path, args: &[String]) -> Command {
     let mut command = Command::new(program);
     command.arg(proofmark::protocol::WORD).args(args).current_dir(folder);
@@ -62,13 +76,11 @@ fn suite_command(program: &Path, folder: &Path, args: &[String]) -> Command {
 }
 
 /// Asks the program of a suite and reads its answer. Its messages go to the user.
-pub(crate) fn ask<T: DeserializeOwned>(
-    program: &Path,
-    folder: &Path,
-    args: &[String],
-) -> Result<T> {
+pub(crate) fn ask<T: DeserializeOwned>(suite: &Suite, args: &[String]) -> Result<T> {
+    let Suite { program, folder, variables, .. } = suite;
     let mut command = suite_command(program, folder, args);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    command.envs(variables.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output();
     let output = output.with_context(|| format!("failed to start {}", program.display()))?;
     refuse_failure(output.status)?;
     serde_json::from_slice(&output.stdout)
@@ -84,13 +96,13 @@ pub(crate) fn converse(program: &Path, folder: &Path, args: &[String]) -> Result
 /// Runs the program of a suite and hands over each line of its answer as it comes, until `each` breaks.
 /// The program ends when we do: it watches the pipe on its standard input.
 pub(crate) fn stream<T: DeserializeOwned>(
-    program: &Path,
-    folder: &Path,
+    suite: &Suite,
     args: &[String],
     mut each: impl FnMut(T) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
+    let Suite { program, folder, variables, .. } = suite;
     let mut command = suite_command(program, folder, args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.envs(variables.iter().cloned()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child =
         command.spawn().with_context(|| format!("failed to start {}", program.display()))?;
     let watched = child.stdin.take();

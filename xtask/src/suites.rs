@@ -6,6 +6,7 @@ use crate::process;
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Message;
 use serde::Deserialize;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The table `[package.metadata.proofmark]`.
@@ -26,6 +27,9 @@ pub(crate) struct Manifest {
 #[derive(Debug)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
+    /// Where cargo puts what it builds.
+    pub(crate) target: PathBuf,
+    members: Vec<String>,
     profile: String,
     suites: Vec<Declared>,
 }
@@ -44,12 +48,15 @@ pub(crate) struct Suite {
     pub(crate) folder: PathBuf,
     pub(crate) manifest: Manifest,
     pub(crate) program: PathBuf,
+    /// Set for the program besides what it inherits.
+    pub(crate) variables: Vec<(&'static str, OsString)>,
 }
 
 /// What the workspace around `folder` declares.
 pub(crate) fn read(folder: &Path, profile: &str) -> Result<Workspace> {
     let metadata = process::metadata(folder)?;
     let mut suites = Vec::new();
+    let members = metadata.workspace_packages().iter().map(|p| p.name.to_string()).collect();
     for package in metadata.workspace_packages() {
         let Some(table) = package.metadata.get("proofmark") else { continue };
         let manifest = Manifest::deserialize(table).with_context(|| {
@@ -63,13 +70,27 @@ pub(crate) fn read(folder: &Path, profile: &str) -> Result<Workspace> {
         });
     }
     let root = metadata.workspace_root.into_std_path_buf();
-    Ok(Workspace { root, profile: profile.to_owned(), suites })
+    let target = metadata.target_directory.into_std_path_buf();
+    Ok(Workspace { root, target, members, profile: profile.to_owned(), suites })
 }
 
 impl Workspace {
+    /// The cargo profile with which suites are built.
+    pub(crate) fn profile(&self) -> &str {
+        &self.profile
+    }
+
     /// Builds the suites and finds their programs. Cargo's progress goes to the user.
     pub(crate) fn build(&self) -> Result<Vec<Suite>> {
         self.build_where(|_| true)
+    }
+
+    /// Forgets what was built of the workspace's own packages in its profile, so that they are built anew.
+    pub(crate) fn clean(&self) -> Result<()> {
+        let mut args: Vec<String> =
+            ["clean", "--quiet", "--profile", &self.profile].map(Into::into).into();
+        args.extend(self.members.iter().flat_map(|name| ["--package".to_owned(), name.clone()]));
+        process::cargo(&self.root, &self.target, &args).map(drop)
     }
 
     /// Builds the suite that has this tool.
@@ -103,7 +124,7 @@ impl Workspace {
             args.extend(["--package".into(), suite.package.clone()]);
             args.extend(["--bench".into(), suite.manifest.bench.clone()]);
         }
-        let output = process::cargo(&self.root, &args)?;
+        let output = process::cargo(&self.root, &self.target, &args)?;
         let programs = programs(&output)?;
         wanted.into_iter().map(|suite| suite.with_program(&programs)).collect()
     }
@@ -122,6 +143,7 @@ impl Declared {
             folder: self.folder.clone(),
             manifest: self.manifest.clone(),
             program: program.clone(),
+            variables: Vec::new(),
         })
     }
 }

@@ -217,6 +217,10 @@ impl Opens for Opener {
     fn alive(&mut self) -> Result<(), String> {
         self.window.alive().map_err(|e| e.to_string())
     }
+
+    fn memory(&mut self) -> Option<u64> {
+        self.window.memory()
+    }
 }
 
 impl Drop for Opener {

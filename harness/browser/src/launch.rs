@@ -217,6 +217,16 @@ impl Browser {
         process::all(&self.running.home.folder)
     }
 
+    /// The memory that its processes hold together, in bytes, without its driver and its display; nothing where the
+    /// system does not tell.
+    pub fn memory(&self) -> Option<u64> {
+        let main = self.main_process();
+        let helpers: Vec<_> = self.running.children.iter().map(Child::pid).collect();
+        let is_own = |pid: &u32| !helpers.contains(pid) || Some(*pid) == main;
+        let own: Vec<_> = self.processes().into_iter().filter(is_own).collect();
+        process::memory_of(&own)
+    }
+
     /// The id of the browser's main process, if it can be told.
     pub fn main_process(&self) -> Option<u32> {
         let (driver, others) = self.running.children.split_last()?;

@@ -45,6 +45,10 @@ impl Program for PartsProgram {
         stages.collect()
     }
 
+    fn peak_memory_bytes(&self) -> Option<u64> {
+        self.programs.iter().filter_map(|program| program.peak_memory_bytes()).max()
+    }
+
     fn fallbacks(&self) -> Vec<Fallback> {
         self.fallbacks.clone()
     }

@@ -203,6 +203,26 @@ pub(crate) fn all(folder: &Path) -> Vec<u32> {
         .collect()
 }
 
+/// The memory that these processes hold, in bytes: what several share is divided among them. Nothing where the system
+/// does not tell of each, as Linux alone does, and of sandboxed processes only to root.
+pub(crate) fn memory_of(processes: &[u32]) -> Option<u64> {
+    let kept = processes.iter().filter_map(|pid| {
+        match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
+            // It has ended since it was listed.
+            Err(_) if !Path::new(&format!("/proc/{pid}")).exists() => None,
+            text => Some(text.ok()),
+        }
+    });
+    let bytes = kept.map(|text| proportional_bytes(&text?));
+    bytes.sum::<Option<u64>>().filter(|bytes| *bytes > 0)
+}
+
+fn proportional_bytes(rollup: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
 /// The processes that `parent` started itself.
 pub(crate) fn children(folder: &Path, parent: u32) -> Vec<u32> {
     let is_child = |entry: &&Entry| u32::try_from(entry.parent) == Ok(parent);
@@ -318,6 +338,21 @@ mod tests {
         assert!(found.marked && found.pid == 7 && found.parent == 1 && found.name == "x");
         assert!(!entry_of_ps(&line.replace("/a/b", "/a/bc"), mark).unwrap().marked);
         assert!(entry_of_ps(&line.replace(" S ", " Z "), mark).is_none());
+    }
+
+    #[test]
+    fn memory_of_a_process_is_its_share_and_of_one_that_is_gone_none() {
+        let rollup =
+            "5581-7ffd ---p 0 00:00 0 [rollup]\nRss:  900 kB\nPss:   12 kB\nPss_Anon: 7 kB\n";
+        assert_eq!(proportional_bytes(rollup), Some(12 << 10));
+        assert_eq!(proportional_bytes("Rss: 5 kB"), None);
+        if cfg!(target_os = "linux") {
+            let own = memory_of(&[std::process::id()]).unwrap();
+            assert!((1 << 20..1 << 32).contains(&own), "{own}");
+            let with_one_gone = memory_of(&[4_000_000_000, std::process::id()]).unwrap();
+            assert!((1 << 20..1 << 32).contains(&with_one_gone), "{with_one_gone}");
+        }
+        assert_eq!(memory_of(&[4_000_000_000]), None);
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub(crate) struct PageProgram {
     stages: Vec<(String, Duration)>,
     /// Sums over the latest runs, and how many there were.
     latest: (Elapsed, u64),
+    /// The most memory that the browser was seen to hold, in bytes.
+    memory: Option<u64>,
 }
 
 impl PageProgram {
@@ -72,7 +74,8 @@ impl PageProgram {
             Some((name.strip_suffix("_ms")?.to_owned(), milliseconds(*ms)))
         });
         let (stages, latest) = (timed.collect(), (Elapsed::default(), 0));
-        Self { page, api, id, codec, outputs: Vec::new(), steps, stages, latest }
+        let memory = page.memory();
+        Self { page, api, id, codec, outputs: Vec::new(), steps, stages, latest, memory }
     }
 
     fn command<T: serde::de::DeserializeOwned>(
@@ -125,12 +128,18 @@ impl Program for PageProgram {
         stages
     }
 
+    fn peak_memory_bytes(&self) -> Option<u64> {
+        self.memory
+    }
+
     fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error> {
         #[derive(Deserialize)]
         struct Times {
             times_ns: Vec<u64>,
         }
         let (_, whole) = self.run(inputs)?;
+        // Behind all measured runs, so that looking costs none of them.
+        self.memory = self.memory.max(self.page.memory());
         if self.steps.is_empty() {
             return Ok(Timing { whole, ops: Vec::new() });
         }

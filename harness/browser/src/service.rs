@@ -1,5 +1,5 @@
-//! A browser that one process keeps and others use: a Unix socket that takes `open URL`, `close`, `alive` and `facts`,
-//! one line each, and answers with a line of JSON; and the client of it.
+//! A browser that one process keeps and others use: a Unix socket that takes `open URL`, `close`, `alive`, `memory` and
+//! `facts`, one line each, and answers with a line of JSON; and the client of it.
 
 use crate::clock;
 use crate::error::Error;
@@ -32,6 +32,7 @@ struct Address {
 enum Answer {
     Opened(Opened),
     Facts(Box<Facts>),
+    Memory(Option<u64>),
     Done,
     Failed(String),
 }
@@ -95,8 +96,12 @@ fn answer(browser: &mut Browser, line: &str) -> Answer {
         ("open", url) => browser.open(url).map(Answer::Opened),
         ("close", "") => browser.leave().map(|()| Answer::Done),
         ("alive", "") => browser.alive().map(|()| Answer::Done),
+        ("memory", "") => Ok(Answer::Memory(browser.memory())),
         ("facts", "") => Ok(Answer::Facts(Box::new(browser.facts().clone()))),
-        _ => return Answer::Failed(format!("`{line}` is not `open URL`, close, alive or facts")),
+        _ => {
+            let known = "`open URL`, close, alive, memory or facts";
+            return Answer::Failed(format!("`{line}` is not {known}"));
+        }
     };
     answer.unwrap_or_else(|e| Answer::Failed(e.to_string()))
 }
@@ -148,6 +153,17 @@ impl Window {
         match self {
             Window::Own(browser) => browser.alive(),
             Window::Served(client) => client.ask("alive").map(drop),
+        }
+    }
+
+    /// The memory that the browser's processes hold together, in bytes; nothing where that cannot be told.
+    pub fn memory(&self) -> Option<u64> {
+        match self {
+            Window::Own(browser) => browser.memory(),
+            Window::Served(client) => match client.ask("memory") {
+                Ok(Answer::Memory(bytes)) => bytes,
+                _ => None,
+            },
         }
     }
 

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a page may take to load and to connect.
@@ -67,6 +67,11 @@ pub trait Opens: Send {
     fn alive(&mut self) -> Result<(), String> {
         Ok(())
     }
+
+    /// The memory that the browser holds, in bytes, where it can be told.
+    fn memory(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// Where the page of a browser is served that somebody opens by hand.
@@ -97,7 +102,7 @@ pub(crate) struct Page {
     next: AtomicU64,
     programs: AtomicU32,
     /// Kept open as long as the page; closed after the server, so that the page ends by itself.
-    _opener: Mutex<Box<dyn Opens>>,
+    opener: Mutex<Box<dyn Opens>>,
 }
 
 impl fmt::Debug for Page {
@@ -139,14 +144,19 @@ impl Page {
         let facts = serde_json::from_value(answer.header["facts"].clone());
         let facts = facts.map_err(|e| failed(format!("the page's facts are broken: {e}")))?;
         let (next, programs) = (AtomicU64::new(1), AtomicU32::new(0));
-        let _opener = Mutex::new(opener);
+        let opener = Mutex::new(opener);
         let name = name.to_owned();
-        Ok(Self { server, name, facts, opened, slack, next, programs, _opener })
+        Ok(Self { server, name, facts, opened, slack, next, programs, opener })
     }
 
     /// What the page said of its browser.
     pub(crate) fn facts(&self) -> &PageFacts {
         &self.facts
+    }
+
+    /// The memory that its browser holds, in bytes, where it can be told.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.opener.lock().unwrap_or_else(PoisonError::into_inner).memory()
     }
 
     /// How far its clock and ours may be apart.

@@ -104,12 +104,34 @@ fn every_browser_here_starts_opens_pages_and_ends_with_nothing_left() {
         let is_webgpu = installed.kind != Kind::WebKit || cfg!(target_os = "macos");
         assert!(!is_webgpu || ran.contains("&true&"), "no WebGPU: {ran}");
         measure(n, &mut browser, &server);
+        holds_what_a_page_holds(n, &mut browser, &server);
         let processes = browser.processes();
         let main = browser.main_process().unwrap();
         assert!(processes.len() >= 2 && processes.contains(&main), "{main} of {processes:?}");
         browser.close().unwrap();
         assert_gone(&place.folder(), &processes);
     }
+}
+
+/// What a page holds is a part of the browser's memory, where the system tells it.
+fn holds_what_a_page_holds(n: usize, browser: &mut Browser, server: &Server) {
+    // Another size for each, by which the server tells them apart.
+    let held = (400 << 20) + n as u64;
+    let Some(before) = browser.memory() else {
+        assert!(!is_told_of_processes(), "the memory of {:?}", browser.processes());
+        return;
+    };
+    browser.open(&server.url(&format!("holding?{held}"))).unwrap();
+    server.wait_for(&format!("/held?{held}"));
+    let after = browser.memory().unwrap();
+    println!("{}: {} MiB, {} MiB", browser.facts().name, before >> 20, after >> 20);
+    // The page before is gone meanwhile, and with it its part.
+    assert!(after > before + held / 2 && after < before + 2 * held, "{before} {after}");
+}
+
+/// Linux tells the memory of sandboxed processes to root only.
+fn is_told_of_processes() -> bool {
+    cfg!(target_os = "linux") && rustix::process::geteuid().is_root()
 }
 
 /// Tells how long opening takes, and holds it to a limit that a loaded machine keeps.

@@ -13,6 +13,8 @@ pub const BATCH: &str = "PROOFMARK_BATCH";
 pub const TIMEOUT: &str = "PROOFMARK_TIMEOUT";
 /// Samples per measured case.
 pub const SAMPLES: &str = "PROOFMARK_SAMPLES";
+/// The wanted length of the measured phase of a case.
+pub const MEASURE_FOR: &str = "PROOFMARK_MEASURE_FOR";
 /// The folder that holds records, findings and references.
 pub const STATE: &str = "PROOFMARK_DIR";
 /// Whether ops that a device cannot do may run elsewhere: `yes` or `no`.

@@ -54,6 +54,8 @@ pub(crate) struct Effort {
     pub(crate) purpose: Purpose,
     /// Samples to take.
     pub(crate) samples: usize,
+    /// Wanted length of the measured phase.
+    pub(crate) measure_for: Duration,
     /// Whether criterion is to be silent.
     pub(crate) quiet: bool,
 }

@@ -98,6 +98,7 @@ impl<'a> Runner<'a> {
         Effort {
             purpose: self.purpose,
             samples: self.settings.samples,
+            measure_for: self.settings.measure_for,
             quiet: matches!(self.output, Output::Drop),
         }
     }
@@ -275,7 +276,7 @@ fn stages(
         return Ok(());
     }
     let session: &mut dyn Session = &mut *session;
-    report.samples = sampling::sample(&case.id, session, effort.samples, effort.quiet)?;
+    report.samples = sampling::sample(&case.id, session, &effort)?;
     progress(report);
     report.op_times = session.op_times()?;
     // Memory and stages may have come to be known meanwhile.

@@ -2,40 +2,38 @@
 //! criterion's own files are never read.
 
 use crate::case::{CaseId, Session};
+use crate::job::Effort;
 use crate::record::Samples;
 use criterion::{Criterion, SamplingMode};
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// Wanted length of the measured phase of one case. A suite has hundreds of them, and one that is noisy is measured
-/// again; cases whose samples take longer get the time that they need.
-const MEASUREMENT: Duration = Duration::from_millis(1000);
-/// Wanted length of its warm-up.
-const WARM_UP: Duration = Duration::from_millis(150);
+/// Wanted length of the warm-up, as a part of that of the measured phase.
+const WARM_UP: f64 = 0.15;
 
 /// Lets criterion read the arguments of this process; it ends the process if it does not know one.
 pub(crate) fn take_arguments() {
     let _ = Criterion::default().configure_from_args();
 }
 
-/// Takes `count` samples of a session.
+/// Takes the samples of a session that are asked for.
 pub(crate) fn sample(
     id: &CaseId,
     session: &mut dyn Session,
-    count: usize,
-    quiet: bool,
+    effort: &Effort,
 ) -> Result<Samples, String> {
+    let count = effort.samples;
     let calls: RefCell<Vec<(u64, Duration)>> = RefCell::default();
     let failure: RefCell<Option<String>> = RefCell::default();
     let session = RefCell::new(session);
     let criterion = Criterion::default()
         .sample_size(count)
-        .warm_up_time(WARM_UP)
-        .measurement_time(MEASUREMENT)
+        .warm_up_time(effort.measure_for.mul_f64(WARM_UP))
+        .measurement_time(effort.measure_for)
         .without_plots();
     // In silence the arguments are not criterion's, and nobody reads its bootstrap.
     let mut criterion =
-        if quiet { criterion.nresamples(1001) } else { criterion.configure_from_args() };
+        if effort.quiet { criterion.nresamples(1001) } else { criterion.configure_from_args() };
     // A group of the model alone: criterion shows `model/endpoint/precision/shape`, as everywhere else.
     let mut group = criterion.benchmark_group(&id.model);
     group.sampling_mode(SamplingMode::Flat);

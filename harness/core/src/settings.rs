@@ -30,6 +30,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Samples per measured case.
     pub samples: usize,
+    /// Wanted length of the measured phase of a case; one whose samples take longer gets the time that they need.
+    pub measure_for: Duration,
 }
 
 impl Default for Settings {
@@ -40,17 +42,19 @@ impl Default for Settings {
             choices: Choices::default(),
             timeout: Duration::from_secs(120),
             samples: 20,
+            measure_for: Duration::from_secs(1),
         }
     }
 }
 
-const FLAGS: [(&str, &str); 6] = [
+const FLAGS: [(&str, &str); 7] = [
     (ALLOW_FALLBACK, env::ALLOW_FALLBACK),
     ("--filter", env::FILTER),
     ("--endpoint", env::ENDPOINT),
     ("--batch", env::BATCH),
     ("--timeout", env::TIMEOUT),
     ("--samples", env::SAMPLES),
+    ("--measure-for", env::MEASURE_FOR),
 ];
 
 /// The one flag that needs no value.
@@ -103,6 +107,7 @@ impl Settings {
             }
             ALLOW_FALLBACK => self.choices.allow_fallback = yes_or_no(value).map_err(context)?,
             "--timeout" => self.timeout = parse_duration(value).map_err(context)?,
+            "--measure-for" => self.measure_for = parse_duration(value).map_err(context)?,
             _ => self.samples = parse_samples(value).map_err(context)?,
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 pub mod browsers;
 pub mod gate;
+pub mod gate_exchange;
 pub mod history;
 pub mod page;
 

@@ -70,7 +70,7 @@ impl Run<'_> {
                 let affordable = next <= self.budget_left().as_secs_f64();
                 Ok(if affordable { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             };
-            let ran = process::stream(&suite.program, &suite.folder, &args, each);
+            let ran = process::stream(suite, &args, each);
             if ran.is_err() {
                 // What was measured before is not lost.
                 self.context.ingest()?;

@@ -122,7 +122,7 @@ impl Args {
     fn probe(&self, suites: &[Suite]) -> Result<()> {
         let mut findings: Vec<Finding> = Vec::new();
         for suite in suites {
-            let found = process::ask(&suite.program, &suite.folder, &["probe".to_owned()]);
+            let found = process::ask(suite, &["probe".to_owned()]);
             findings.extend::<Vec<_>>(found?);
         }
         let mut missing = Vec::new();

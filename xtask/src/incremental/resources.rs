@@ -24,7 +24,7 @@ pub(super) fn fetch(run: &mut Run<'_>) -> Result<bool> {
         }
         let mut args = vec!["fetch".to_owned()];
         args.extend(names.into_iter().cloned());
-        let fetched: Vec<Fetched> = process::ask(&suite.program, &suite.folder, &args)?;
+        let fetched: Vec<Fetched> = process::ask(suite, &args)?;
         for Fetched { name, failure } in fetched {
             if let Some(failure) = failure {
                 eprintln!("warning: failed to fetch {name}: {failure}");

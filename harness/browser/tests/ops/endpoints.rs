@@ -1,7 +1,7 @@
 //! The browsers under test. Each is kept by a process of its own, which ends with this one, however that ends.
 
-use proofmark_browser::{BrowserDevice, BrowserEndpoint, Interface, Kind, Wishes};
-use proofmark_kernels::{Device, Precision};
+use proofmark_browser::{BrowserDevice, BrowserEndpoint, Interface, Kind as Browser, Wishes};
+use proofmark_kernels::{Activation, Binding, Builder, Device, Kind, Precision, Tensor, Weights};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -14,9 +14,9 @@ pub(crate) struct Endpoint {
 }
 
 const BROWSERS: [BrowserEndpoint; 3] = [
-    BrowserEndpoint::new("webgpu-chromium", Kind::Chromium, Interface::WebGpu),
-    BrowserEndpoint::new("webgpu-firefox", Kind::Firefox, Interface::WebGpu),
-    BrowserEndpoint::new("webnn-chromium", Kind::Chromium, Interface::WebNn),
+    BrowserEndpoint::new("webgpu-chromium", Browser::Chromium, Interface::WebGpu),
+    BrowserEndpoint::new("webgpu-firefox", Browser::Firefox, Interface::WebGpu),
+    BrowserEndpoint::new("webnn-chromium", Browser::Chromium, Interface::WebNn),
 ];
 
 /// Names the endpoint to the process that keeps it.
@@ -98,6 +98,30 @@ fn keeper() {
         }
     }
     proofmark_browser::sweep(folder.path());
+}
+
+/// The memory of a browser is a part of what is known of a program; it holds at least the program's weights.
+#[test]
+fn a_program_knows_what_its_browser_holds() {
+    let is_told = cfg!(target_os = "linux") && rustix::process::geteuid().is_root();
+    for endpoint in endpoints() {
+        let width = 2048;
+        let mut builder = Builder::new(Binding::default());
+        let x = builder.input("x", Kind::Float, &[1.into(), width.into()]).unwrap();
+        let weight = builder.weight("w", &[width, width]).unwrap();
+        let y = builder.linear(x, weight, None, Activation::Identity).unwrap();
+        builder.output("y", y).unwrap();
+        let graph = builder.finish().unwrap();
+        let weights = Weights::seeded(1);
+        let mut program = endpoint.device.prepare(&graph, &weights, Precision::F32).unwrap();
+        let inputs = [Tensor::f32([1, width], vec![1.0; width])];
+        program.run_timed(&inputs).unwrap();
+        let bytes = program.peak_memory_bytes();
+        eprintln!("{}: {bytes:?} bytes", endpoint.name);
+        assert!(bytes.is_some() || !is_told, "{}", endpoint.name);
+        let least = (4 * width * width) as u64;
+        assert!(bytes.is_none_or(|bytes| (least..64 << 30).contains(&bytes)), "{bytes:?}");
+    }
 }
 
 /// The devices were really there: where browsers are installed, nothing is left out in silence.

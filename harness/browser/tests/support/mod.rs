@@ -17,6 +17,11 @@ const PAGE: &str = r#"<!doctype html><title>page</title><script>
 </script>"#;
 const ALERT: &str =
     r#"<!doctype html><script>fetch(`/alerts${location.search}`); alert("look here")</script>"#;
+/// It holds as many bytes as it is told and says when it does.
+const HOLDING: &str = r#"<!doctype html><script>
+    window.held = new Uint8Array(Number(location.search.slice(1))).fill(1);
+    fetch(`/held${location.search}`);
+</script>"#;
 const ENDLESS: &str =
     r#"<!doctype html><script>fetch("/ran?endless"); setTimeout(() => { for (;;); }, 50)</script>"#;
 
@@ -86,6 +91,7 @@ fn answer(stream: TcpStream, asked: &Mutex<Vec<(Instant, String)>>) {
         let body = match path.split('?').next().unwrap_or_default() {
             "/page" => PAGE,
             "/alert" => ALERT,
+            "/holding" => HOLDING,
             "/endless" => ENDLESS,
             _ => "",
         };

@@ -73,14 +73,20 @@ impl Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// The head is slower.
+    /// The head is slower, or needs more of what is compared.
     Regressed,
-    /// The head is faster.
+    /// The head is faster, or needs less.
     Improved,
     /// The difference is within the minimal effect.
     Equivalent,
     /// Nothing was shown.
     Undecided,
+    /// Nothing differs that the case depends on, so it was not run.
+    Unaffected,
+    /// The head fails, or its outputs are not those of the base.
+    Broken,
+    /// Base and head cannot be compared: marks, machines or drivers differ, or one of them lacks the case.
+    Incomparable,
 }
 
 impl Verdict {
@@ -91,6 +97,9 @@ impl Verdict {
             Self::Improved => "improved",
             Self::Equivalent => "equivalent",
             Self::Undecided => "undecided",
+            Self::Unaffected => "unaffected",
+            Self::Broken => "broken",
+            Self::Incomparable => "incomparable",
         }
     }
 }
@@ -122,7 +131,7 @@ pub struct Judgement {
     /// How often equal code shows as much evidence of a change, in either direction; corrected if that was asked for.
     pub p: Option<f64>,
     /// The level with which p was compared.
-    pub level: f64,
+    pub level: Option<f64>,
     /// The p of the exact permutation test of the medians, which assumes nothing about the noise; it decides nothing.
     pub p_exact: Option<f64>,
     /// The smallest p that the permutation test could have reached.
@@ -196,21 +205,37 @@ pub fn too_small(processes: Processes, alpha: f64) -> Option<String> {
 fn silent(id: &str, (processes, reason): Silence, options: &Options) -> Judgement {
     let known = processes.base.min(processes.head) > 0;
     Judgement {
-        id: id.to_owned(),
-        verdict: Verdict::Undecided,
-        reason: Some(reason),
-        effect: None,
-        low: None,
-        high: None,
-        p: None,
-        level: options.level,
-        p_exact: None,
+        level: Some(options.level),
         p_exact_smallest: known.then(|| smallest_p(processes.base, processes.head)),
-        power: None,
-        detectable_effect: None,
-        noise_floor: None,
-        process_noise: None,
-        processes,
+        ..Judgement::without_numbers(id, Verdict::Undecided, Some(reason), processes)
+    }
+}
+
+impl Judgement {
+    /// A verdict that rests on no estimate.
+    pub(super) fn without_numbers(
+        id: &str,
+        verdict: Verdict,
+        reason: Option<String>,
+        processes: Processes,
+    ) -> Self {
+        Self {
+            id: id.to_owned(),
+            verdict,
+            reason,
+            effect: None,
+            low: None,
+            high: None,
+            p: None,
+            level: None,
+            p_exact: None,
+            p_exact_smallest: None,
+            power: None,
+            detectable_effect: None,
+            noise_floor: None,
+            process_noise: None,
+            processes,
+        }
     }
 }
 
@@ -232,7 +257,7 @@ fn conclude(id: &str, sides: &Sides, evidence: &Evidence, p: f64, options: &Opti
         low: Some(low.exp_m1()),
         high: Some(high.exp_m1()),
         p: Some(p),
-        level: options.level,
+        level: Some(options.level),
         p_exact: permutation_p(&medians(base), &medians(head)),
         p_exact_smallest: Some(smallest_p(base.len(), head.len())),
         power: Some(power(design, error, options.level)),

@@ -2,30 +2,29 @@
 
 use super::escape_markdown;
 use crate::figures::percent;
-use crate::gate::{Family, Judgement, Options, Verdict};
+use crate::gate::{Family, Finding, Gate, Judgement, Options, Outcome, Revision, Verdict};
 use std::fmt::Write as _;
 
 /// In which order verdicts are told: what needs somebody first.
-const ORDER: [Verdict; 4] =
-    [Verdict::Regressed, Verdict::Improved, Verdict::Undecided, Verdict::Equivalent];
+const ORDER: [Verdict; 7] = [
+    Verdict::Broken,
+    Verdict::Regressed,
+    Verdict::Improved,
+    Verdict::Incomparable,
+    Verdict::Undecided,
+    Verdict::Equivalent,
+    Verdict::Unaffected,
+];
 
-/// A summary, and a table with a row per case.
+/// The verdicts about a replay: a summary, and a table with a row per case.
 pub fn markdown(judged: &[Judgement], options: &Options) -> String {
-    let mut text = String::from("# Gate\n\n");
-    let count = |verdict: Verdict| judged.iter().filter(|j| j.verdict == verdict).count();
-    let counts: Vec<_> = ORDER.iter().map(|v| format!("{} {}", count(*v), v.name())).collect();
-    let _ = writeln!(text, "{} cases: {}.\n", judged.len(), counts.join(", "));
-    text.push_str("| case | verdict | effect | interval | p | detectable | processes |\n");
-    text.push_str("|---|---|---|---|---|---|---|\n");
-    for verdict in ORDER {
-        for judgement in judged.iter().filter(|j| j.verdict == verdict) {
-            row(&mut text, judgement);
-        }
-    }
+    let rows: Vec<_> = judged.iter().map(|judgement| (None, judgement)).collect();
     let family = match options.family {
         Family::None => "each case is judged by itself",
         Family::All => "p is corrected for all cases (Holm)",
     };
+    let mut text = format!("# Gate\n\n{} cases: {}.\n\n", judged.len(), counts(&rows));
+    table(&mut text, &rows);
     let _ = writeln!(
         text,
         "\nEffects are head / base - 1. Changes up to {} do not matter. An alarm needs p of {:.4} or less; {family}. \
@@ -33,38 +32,174 @@ pub fn markdown(judged: &[Judgement], options: &Options) -> String {
         percent(options.min_effect),
         options.level
     );
-    let reasons: Vec<_> = judged.iter().filter(|j| j.reason.is_some()).collect();
-    if !reasons.is_empty() {
-        text.push_str("\n## Undecided\n\n| case | why |\n|---|---|\n");
-        for Judgement { id, reason, .. } in reasons {
-            let reason = escape_markdown(reason.as_deref().unwrap_or_default());
-            let _ = writeln!(text, "| {} | {reason} |", escape_markdown(id));
-        }
-    }
+    reasons(&mut text, &rows);
     text
 }
 
-fn row(text: &mut String, judgement: &Judgement) {
-    let shown = |value: Option<f64>| value.map(signed).unwrap_or_default();
-    let interval = match (judgement.low, judgement.high) {
-        (Some(low), Some(high)) => format!("{} to {}", signed(low), signed(high)),
-        _ => String::new(),
+/// What a live gate found, for people: the body of a comment.
+pub fn live(gate: &Gate) -> String {
+    let rows: Vec<_> = gate.cases.iter().map(|f| (Some(f.metric.name()), &f.judgement)).collect();
+    let word = match gate.outcome {
+        Outcome::Passed => "nothing regressed",
+        Outcome::Failed => "regressed",
+        Outcome::Unjudged => "nothing could be judged",
+        Outcome::Unfit => "the machine was unfit, no verdict",
     };
-    let p = judgement.p.map(|p| format!("{p:.2e}")).unwrap_or_default();
+    let side = |revision: &Revision| {
+        let name = revision.revision.as_deref().unwrap_or("the tree as it stands");
+        let dirty = if revision.dirty { " with uncommitted changes" } else { "" };
+        let commit = revision.commit.get(..10).unwrap_or(&revision.commit);
+        format!("`{}` ({commit}{dirty})", name.replace('`', "'"))
+    };
+    let mut text = format!("# Gate: {word}\n\n");
+    let _ = writeln!(text, "Base {}, head {}.\n", side(&gate.base), side(&gate.head));
+    let _ = writeln!(text, "{} verdicts: {}.\n", rows.len(), counts(&rows));
+    // What was not touched needs no row.
+    let (told, untouched): (Vec<_>, Vec<_>) =
+        rows.iter().partition(|(_, judgement)| judgement.verdict != Verdict::Unaffected);
+    table(&mut text, &told);
+    if !untouched.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n{} cases are unaffected: nothing differs that they depend on, so they were not run.",
+            untouched.len()
+        );
+    }
+    let options = &gate.options;
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {interval} | {p} | {} | {} + {} |",
+        "\nEffects are head / base - 1. Latencies that change by up to {} do not matter. The probability of any false \
+         alarm in the gate is held at {} over all cases and looks. Detectable is the change that is found in four of \
+         five cases. Measured in {:.0} s of {:.0} s; the order of the {} processes came from the seed {}.",
+        percent(options.min_effect),
+        percent(options.level),
+        gate.took_s,
+        options.budget_s,
+        gate.order.len(),
+        options.seed,
+    );
+    machine(&mut text, gate);
+    reasons(&mut text, &told);
+    changes(&mut text, &gate.cases);
+    text
+}
+
+/// What is known of the machine: the control, and what an earlier calibration found.
+fn machine(text: &mut String, gate: &Gate) {
+    if let Some(Finding { judgement, .. }) = &gate.control {
+        let effect = judgement.effect.map(signed).unwrap_or_else(|| "-".to_owned());
+        let id = escape_markdown(&judgement.id);
+        let _ = match &gate.unfit {
+            Some(reason) => {
+                writeln!(text, "\n**The machine was unfit.** {}.", escape_markdown(reason))
+            }
+            None => writeln!(
+                text,
+                "\nControl: the base against itself in {id} differed by {effect} ({}).",
+                judgement.verdict.name()
+            ),
+        };
+    }
+    let _ = match &gate.calibration {
+        Some(calibration) => writeln!(
+            text,
+            "\nThis machine on {}: {} of {} splits of equal code alarmed; a slowdown of {} was found in four of five.",
+            calibration.measured_at.strftime("%Y-%m-%d"),
+            percent(calibration.false_alarms),
+            calibration.splits,
+            calibration.detectable_effect.map_or("more than 50 %".to_owned(), percent)
+        ),
+        None => writeln!(text, "\nThis machine is not calibrated: `cargo xtask gate --calibrate`."),
+    };
+}
+
+/// What was changed, for cases that need somebody.
+fn changes(text: &mut String, cases: &[Finding]) {
+    let is_told = |f: &&Finding| {
+        matches!(f.judgement.verdict, Verdict::Regressed | Verdict::Broken) && !f.changed.is_empty()
+    };
+    let told: Vec<_> = cases.iter().filter(is_told).collect();
+    if told.is_empty() {
+        return;
+    }
+    text.push_str(
+        "\n## What changed in what they depend on\n\n| case | metric | changed |\n|---|---|---|\n",
+    );
+    for finding in told {
+        let id = escape_markdown(&finding.judgement.id);
+        let changed = escape_markdown(&finding.changed.join(", "));
+        let _ = writeln!(text, "| {id} | {} | {changed} |", finding.metric.name());
+    }
+}
+
+/// A judgement, and the metric that it is about where there are several.
+type Row<'a> = (Option<&'static str>, &'a Judgement);
+
+/// How often each verdict was given.
+fn counts(rows: &[Row<'_>]) -> String {
+    let count = |verdict: Verdict| rows.iter().filter(|(_, j)| j.verdict == verdict).count();
+    let counts = ORDER.iter().map(|verdict| (count(*verdict), verdict));
+    let counts = counts.filter(|(count, _)| *count > 0);
+    counts
+        .map(|(count, verdict)| format!("{count} {}", verdict.name()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn table(text: &mut String, rows: &[Row<'_>]) {
+    if rows.is_empty() {
+        return;
+    }
+    let has_metric = rows[0].0.is_some();
+    let (metric, rule) = if has_metric { (" metric |", "---|") } else { ("", "") };
+    let _ = writeln!(
+        text,
+        "| case |{metric} verdict | effect | interval | p | noise floor | detectable | processes |"
+    );
+    let _ = writeln!(text, "|---|{rule}---|---|---|---|---|---|---|");
+    for verdict in ORDER {
+        for (metric, judgement) in rows.iter().filter(|(_, j)| j.verdict == verdict) {
+            row(text, *metric, judgement);
+        }
+    }
+}
+
+fn row(text: &mut String, metric: Option<&str>, judgement: &Judgement) {
+    let shown = |value: Option<f64>| value.map(signed).unwrap_or_default();
+    let interval = match (judgement.low, judgement.high) {
+        (Some(low), Some(high)) if low < high => format!("{} to {}", signed(low), signed(high)),
+        (Some(_), Some(_)) => "exact".to_owned(),
+        _ => String::new(),
+    };
+    let _ = writeln!(
+        text,
+        "| {} |{} {} | {} | {interval} | {} | {} | {} | {} + {} |",
         escape_markdown(&judgement.id),
+        metric.map(|metric| format!(" {metric} |")).unwrap_or_default(),
         judgement.verdict.name(),
         shown(judgement.effect),
+        judgement.p.map(|p| format!("{p:.2e}")).unwrap_or_default(),
+        judgement.noise_floor.map(percent).unwrap_or_default(),
         judgement.detectable_effect.map(percent).unwrap_or_default(),
         judgement.processes.base,
         judgement.processes.head,
     );
 }
 
+/// Why verdicts without an effect were given.
+fn reasons(text: &mut String, rows: &[Row<'_>]) {
+    let reasons: Vec<_> = rows.iter().filter(|(_, j)| j.reason.is_some()).collect();
+    if !reasons.is_empty() {
+        text.push_str("\n## Why\n\n| case | verdict | why |\n|---|---|---|\n");
+        for (_, Judgement { id, reason, verdict, .. }) in reasons {
+            let reason = escape_markdown(reason.as_deref().unwrap_or_default());
+            let _ = writeln!(text, "| {} | {} | {reason} |", escape_markdown(id), verdict.name());
+        }
+    }
+}
+
 /// A relative effect as percent with its sign.
-fn signed(effect: f64) -> String {
+pub(super) fn signed(effect: f64) -> String {
     let rounded = (1e4 * effect).round() / 100.0;
     // A zero below zero is a zero.
     format!("{:+.2} %", if rounded == 0.0 { 0.0 } else { rounded })
@@ -85,13 +220,10 @@ mod tests {
         let cases = read(&format!(r#"{{"cases": [{}]}}"#, cases.join(","))).unwrap();
         let options = Options::new(0.01, 0.05).unwrap();
         let text = markdown(&judge(&cases, &options), &options);
-        assert!(
-            text.contains("3 cases: 1 regressed, 0 improved, 1 undecided, 1 equivalent."),
-            "{text}"
-        );
+        assert!(text.contains("3 cases: 1 regressed, 1 undecided, 1 equivalent."), "{text}");
         let at = |what: &str| text.find(what).unwrap();
         assert!(at("| a\\|b | regressed | +50.00 %") < at("| bad | undecided |"), "{text}");
         assert!(at("| bad | undecided |") < at("| same | equivalent | +0.00 %"), "{text}");
-        assert!(text.contains("## Undecided") && text.contains("it takes 4 processes"), "{text}");
+        assert!(text.contains("## Why") && text.contains("it takes 4 processes"), "{text}");
     }
 }
