@@ -279,10 +279,15 @@ fn the_site_has_every_report() {
             "cargo xtask report browsers --out out/site/browsers",
         ],
     );
+    fs::create_dir_all(folder.path().join("out/site/history")).unwrap();
+    fs::write(folder.path().join("out/site/history/suite-models.html"), "").unwrap();
+    let programs = recorder();
+    run("site", &["out/site"], folder.path(), Some(programs.path()));
+    let page = fs::read_to_string(folder.path().join("out/site/index.html")).unwrap();
     assert!(
-        fs::read_to_string(folder.path().join("out/site/index.html"))
-            .unwrap()
-            .contains("coverage.html")
+        page.contains("href=\"coverage.html\"")
+            && page.contains("href=\"history/suite-models.html\""),
+        "{page}"
     );
 }
 

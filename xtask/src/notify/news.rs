@@ -12,6 +12,9 @@ const FORMAT: u64 = 1;
 /// Metrics of which more is better.
 const MORE_IS_BETTER: [&str; 2] = ["accuracy", "throughput"];
 
+/// How many commits are shown of one change.
+const SHOWN: usize = 3;
+
 /// Everything that a file says.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Found {
@@ -90,11 +93,14 @@ struct Judged {
 
 #[derive(Deserialize)]
 struct Series {
+    #[serde(alias = "case_id")]
     case: String,
     metric: Option<String>,
     unit: Option<String>,
     machine: Option<String>,
     mark: Option<String>,
+    #[serde(default)]
+    fallbacks: bool,
     change_points: Vec<Change>,
 }
 
@@ -106,6 +112,16 @@ struct Change {
     severity: Option<f64>,
     time: Option<Value>,
     index: Option<u64>,
+    #[serde(default)]
+    commits: Vec<Value>,
+    /// The first result after it.
+    first_after: Option<Value>,
+    attribution: Option<Attribution>,
+}
+
+/// Whatever may have been the cause.
+#[derive(Deserialize)]
+struct Attribution {
     #[serde(default)]
     commits: Vec<Value>,
 }
@@ -229,7 +245,8 @@ fn standing(series: &Series) -> impl Iterator<Item = &Change> {
 }
 
 fn regression(series: &Series, change: &Change) -> News {
-    let place = [series.machine.as_deref(), series.mark.as_deref()];
+    let fallbacks = series.fallbacks.then_some("with fallbacks");
+    let place = [series.machine.as_deref(), series.mark.as_deref(), fallbacks];
     let place: Vec<_> = place.into_iter().flatten().collect();
     News {
         kind: Kind::Regressed,
@@ -239,7 +256,7 @@ fn regression(series: &Series, change: &Change) -> News {
         points: change.points(),
         before: Some(change.before),
         after: Some(change.after),
-        unit: series.unit.clone(),
+        unit: series.unit().map(str::to_owned),
         effect: (change.before != 0.0).then(|| change.after / change.before - 1.0),
         low: None,
         high: None,
@@ -254,14 +271,28 @@ impl Series {
     fn metric(&self) -> &str {
         self.metric.as_deref().unwrap_or("latency")
     }
+
+    fn unit(&self) -> Option<&str> {
+        self.unit.as_deref().or((self.metric() == "latency").then_some("ns"))
+    }
 }
 
 impl Change {
-    /// Its commits, given as texts or as objects with `commit`; else its time; else its place in the series.
+    /// Its commits: of its first result, those that may be the cause, and those that are named; else its time; else its
+    /// place in the series.
     fn points(&self) -> Vec<String> {
-        let name =
-            |commit: &Value| commit.as_str().or(commit["commit"].as_str()).map(str::to_owned);
-        let commits: Vec<_> = self.commits.iter().filter_map(name).collect();
+        let first = self.first_after.iter();
+        let causes = self.attribution.iter().flat_map(|found| &found.commits);
+        let mut commits: Vec<String> = Vec::new();
+        for commit in first.chain(causes).chain(&self.commits) {
+            let id = [commit, &commit["commit"], &commit["id"]].into_iter().find_map(Value::as_str);
+            match id {
+                Some(id) if !id.is_empty() && !commits.iter().any(|known| known == id) => {
+                    commits.push(id.to_owned());
+                }
+                _ => {}
+            }
+        }
         match (&self.time, self.index) {
             _ if !commits.is_empty() => commits,
             (Some(Value::String(time)), _) => vec![time.clone()],
@@ -299,7 +330,12 @@ impl News {
         lines.extend(self.severity.map(|severity| format!("severity {severity:.2}")));
         lines.extend(self.reason.as_deref().map(|reason| format!("reason: {}", plain(reason))));
         lines.extend(self.series.as_deref().map(|series| format!("on {}", plain(series))));
-        lines.push(format!("at {}", plain(&self.points.join(", "))));
+        let more = self.points.len().saturating_sub(SHOWN);
+        let shown = plain(&self.points[..self.points.len() - more].join(", "));
+        lines.push(match more {
+            0 => format!("at {shown}"),
+            more => format!("at {shown} and {more} more"),
+        });
         lines
     }
 }
@@ -357,6 +393,31 @@ mod tests {
         check("latency", &[100.0, 90.0], &[]);
         check("accuracy", &[0.9, 0.8], &["c0"]);
         check("accuracy", &[0.9, 0.95], &[]);
+    }
+
+    #[test]
+    fn what_history_prints_is_understood() {
+        let point =
+            |commit: &str| json!({ "record": "r", "commit": commit, "latency_ns_median": 1.0 });
+        let causes = json!([{ "id": "c3", "subject": "x", "rank": "other-code" }, { "id": "c2" }, { "id": "c1" }, { "id": "c0" }]);
+        let change = json!({ "index": 7, "time": "t", "before": 1e6, "after": 2e6, "relative": 1.0, "p": 0.001, "severity": 0.5,
+            "last_before": point("c9"), "first_after": point("c3"),
+            "attribution": { "environment": [], "parts": [], "commits": causes, "notes": [] } });
+        let series = json!([{ "suite": "s", "case_id": "a/cpu/f32/b1", "machine": "m", "mark": "real", "fallbacks": true,
+            "points": [], "too_short": false, "change_points": [change], "drifts": [], "spikes": [], "noise": null }]);
+        let found = follow(&Vec::<Series>::deserialize(series).unwrap());
+        let news = &found.news[0];
+        assert_eq!(
+            (&*news.case, news.series.as_deref()),
+            ("a/cpu/f32/b1", Some("m, real, with fallbacks"))
+        );
+        assert_eq!(news.points, ["c3", "c2", "c1", "c0"]);
+        let details = news.details().join("; ");
+        assert!(
+            details.contains("from 1.00 ms to 2.00 ms")
+                && details.ends_with("at c3, c2, c1 and 1 more"),
+            "{details}"
+        );
     }
 
     #[test]
