@@ -107,7 +107,7 @@ pub enum Links {
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// The first column stays in view on a narrow screen.
 const NARROW: &str = "td:first-child,th:first-child{position:sticky;left:0;background:Canvas}\
-td,th{min-width:7rem;max-width:24rem;overflow-wrap:break-word}h1,h2{overflow-wrap:anywhere}.long{min-width:16rem}details{font-size:.85em}ul{margin:0;padding-left:1rem}\
+td,th{min-width:7rem;max-width:24rem;overflow-wrap:break-word}h1,h2{overflow-wrap:anywhere}.long{min-width:12rem}details{font-size:.85em}ul{margin:0;padding-left:1rem}\
 @media(max-width:40rem){body{margin:1rem auto}h1{font-size:1.4rem}}";
 
 /// A line with more bytes than this needs width.

@@ -232,24 +232,22 @@ fn page(trend: &Analysed, name: &str, medium: Medium) -> Page {
 }
 
 fn changes(trend: &Analysed) -> Vec<Vec<Cell>> {
-    let header = ["first result", "change", "what may have caused it", "between"];
+    let header = ["change", "what may have caused it", "between"];
     let mut rows = vec![header.map(Cell::from).to_vec()];
     rows.extend(trend.change_points.iter().map(|change| {
         let found = &change.found;
-        let first = vec![time(change.first_after.recorded_at), format!("index {}", found.index)];
         let p = if found.p < 1e-4 { format!("{:.0e}", found.p) } else { format!("{:.4}", found.p) };
-        let size = vec![step(change), format!("p {p}, severity {:.2}", found.severity)];
+        let size = vec![
+            step(change),
+            format!("{}, index {}", time(change.first_after.recorded_at), found.index),
+            format!("p {p}, severity {:.2}", found.severity),
+        ];
         let sides = [&change.last_before, &change.first_after].map(|point| {
             let commit =
                 if point.commit.is_empty() { "no commit" } else { &abbreviated(&point.commit) };
             format!("{} ({commit})", point.record)
         });
-        vec![
-            Cell::lines(first),
-            Cell::lines(size),
-            causes(&change.attribution),
-            Cell::lines(sides.into()),
-        ]
+        vec![Cell::lines(size), causes(&change.attribution), Cell::lines(sides.into())]
     }));
     rows
 }
@@ -257,25 +255,26 @@ fn changes(trend: &Analysed) -> Vec<Vec<Cell>> {
 /// What it was measured with, then the commits, then what is not known.
 fn causes(found: &Attribution) -> Cell {
     let mut lines = environment(found);
-    lines.extend(found.commits.iter().take(SHOWN).map(told));
+    let told: Vec<_> = found.commits.iter().zip(1..).map(|(s, place)| told(s, place)).collect();
+    lines.extend(told.iter().take(SHOWN).cloned());
     let rest = found.commits.len().saturating_sub(SHOWN);
     if rest > 0 {
         lines.push(format!("and {rest} more commits"));
     }
     lines.extend(found.notes.iter().cloned());
-    let mut more: Vec<_> = found.commits.iter().skip(SHOWN).map(told).collect();
+    let mut more: Vec<_> = told.into_iter().skip(SHOWN).collect();
     if !found.parts.is_empty() {
         more.insert(0, format!("parts of the fingerprint that differ: {}", found.parts.join(", ")));
     }
     Cell { more, ..Cell::lines(lines) }
 }
 
-/// `0123456789 Subject (2026-01-31): why`.
-fn told(suspect: &Suspect) -> String {
+/// `1. 0123456789 Subject (2026-01-31): why`.
+fn told(suspect: &Suspect, place: usize) -> String {
     let Suspect { commit, why, .. } = suspect;
     let undone = if commit.undone { "; it is only in the earlier result" } else { "" };
     let day = commit.committed_at.get(..10).unwrap_or(&commit.committed_at);
-    format!("{} {} ({day}): {why}{undone}", short(&commit.id), commit.subject)
+    format!("{place}. {} {} ({day}): {why}{undone}", short(&commit.id), commit.subject)
 }
 
 /// Drifts and spikes, where there are some.
@@ -342,9 +341,9 @@ mod tests {
         trend.change_points[0].attribution.environment = vec![driver];
         assert_eq!(first(&trend), "driver: 1 → 2");
         let cell = causes(&trend.change_points[0].attribution);
-        let starts: Vec<_> = cell.lines[1..6].iter().map(|line| line.split(' ').next()).collect();
-        let commits = ["a", "b", "c", "d", "e"].map(|letter| letter.repeat(10));
-        assert_eq!(starts, commits.each_ref().map(|id| Some(id.as_str())));
+        let starts = cell.lines[1..6].iter().map(|line| line[..13].to_owned());
+        let expected = ["1. a", "2. b", "3. c", "4. d", "5. e"];
+        assert!(starts.eq(expected.map(|start| format!("{start}{}", start[3..].repeat(9)))));
         assert_eq!((&*cell.lines[6], &*cell.lines[7]), ("and 2 more commits", "unknown"));
         assert_eq!(cell.more.len(), 2);
     }
