@@ -1,6 +1,6 @@
 """Gates a kernel that was slowed by known amounts, and equal code, live and in random order; prints the rates.
 
-usage: python3 docs/peers/gate/mutate.py XTASK FOLDER [--gates 30] [--budget 20s] [--log FILE]
+usage: python3 docs/peers/gate/mutate.py XTASK FOLDER [--gates 30] [--changes 0 10] [--budget 20s] [--log FILE]
 
 XTASK is the built command line, FOLDER an empty folder for the fixture workspace and its builds.
 Every gate is one line of JSON in the log; the table at the end is made from the log, so runs add up.
@@ -26,6 +26,7 @@ def main():
     parser.add_argument("xtask")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--gates", type=int, default=30, help="of each change")
+    parser.add_argument("--changes", type=int, nargs="+", default=CHANGES, help="in percent")
     parser.add_argument("--budget", default="20s")
     parser.add_argument("--log", type=pathlib.Path, default=pathlib.Path("mutations.jsonl"))
     args = parser.parse_args()
@@ -34,7 +35,7 @@ def main():
     if not work.exists():
         repository(root, work)
     known = collections.Counter(entry["percent"] for entry in read(args.log))
-    wanted = [p for p in CHANGES for _ in range(args.gates - known[p])]
+    wanted = [p for p in args.changes for _ in range(args.gates - known[p])]
     random.shuffle(wanted)
     for number, percent in enumerate(wanted):
         entry = gate(args, work, percent)

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// The relative change below which a difference does not matter
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = part)]
     min_effect: f64,
-    /// The share of alarms that may be false where one case in eleven changed; intervals hold with 1 - ALPHA
+    /// The share of alarms that may be false where one case in six changed; intervals hold with 1 - ALPHA
     #[arg(long, default_value_t = 0.05)]
     alpha: f64,
     /// Over what false alarms are controlled: each case by itself, which is how a replay is judged unless told

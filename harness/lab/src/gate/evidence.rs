@@ -13,7 +13,7 @@ use super::prior::{Hypotheses, NoisePrior};
 const LEAST_WEIGHT: f64 = 1e-7;
 
 /// The share of comparisons of equal code that reach [`Model::threshold`] in one direction.
-pub const THRESHOLD_P: f64 = 0.0025;
+pub const THRESHOLD_P: f64 = 0.005;
 
 /// The constants of the method.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,8 +35,8 @@ pub const FITTED: Model = Model {
         NoisePrior { at_one_percent: -4.42, slope: 0.60, deviation: 1.18 },
         NoisePrior { at_one_percent: -4.48, slope: 0.63, deviation: 1.25 },
     ],
-    threshold: 2.63,
-    steepness: 1.58,
+    threshold: 2.20,
+    steepness: 1.27,
 };
 
 impl Model {

@@ -13,17 +13,17 @@ use super::power::{detectable_effect, power, standard_error};
 use super::prior::Hypotheses;
 use serde::Serialize;
 
-/// Alarms are made at α divided by this. If one case in eleven changed and most changes are found, then about a share
-/// of α of the alarms is false. Source: Benjamin et al., "Redefine Statistical Significance", Nature Human Behaviour 2
-/// (2018): at pre-study odds of 1 : 10, false alarms are held at 5 % by a level of 0.005.
-pub const PRE_STUDY_ODDS: f64 = 10.0;
+/// Alarms are made at α divided by this. If one case in six changed and most changes are found, then about a share of α
+/// of the alarms is false: Benjamin et al., "Redefine Statistical Significance", Nature Human Behaviour 2 (2018), for
+/// pre-study odds of 1 : 5. At the usual α of 0.05 it is half a percent in either direction.
+pub const PRE_STUDY_ODDS: f64 = 5.0;
 
 /// How a gate judges.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
     /// The relative effect below which a change does not matter: 0.01 is one percent.
     pub min_effect: f64,
-    /// The share of alarms that may be false where one case in eleven changed; one minus the confidence of intervals;
+    /// The share of alarms that may be false where one case in six changed; one minus the confidence of intervals;
     /// what the exact test of a design must be able to reach.
     pub alpha: f64,
     /// The level of the alarms: two-sided p up to here are significant.

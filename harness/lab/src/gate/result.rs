@@ -26,7 +26,7 @@ pub struct Revision {
 pub struct Setup {
     /// The relative change below which a difference does not matter.
     pub min_effect: f64,
-    /// The share of alarms that may be false where one case in eleven changed.
+    /// The share of alarms that may be false where one case in six changed.
     pub alpha: f64,
     /// The level of the whole gate, which its cases share.
     pub level: f64,

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn all_is_spent_and_no_more() {
         let levels = (0..LOOKS.len()).map(|look| design().options_at(look).level);
-        assert!((levels.sum::<f64>() - 0.005).abs() < 1e-12);
+        assert!((levels.sum::<f64>() - 0.01).abs() < 1e-12);
     }
 
     /// Means of ever more normal values, looked at four times: the known answer is that the level is kept. Looked at
@@ -103,11 +103,11 @@ mod tests {
             }
             let level = |look| design.options_at(look).level;
             spending += usize::from((0..LOOKS.len()).any(|look| p[look] <= level(look)));
-            naive += usize::from(p.iter().any(|&p| p <= 0.005));
+            naive += usize::from(p.iter().any(|&p| p <= 0.01));
         }
         let rate = |count: usize| count as f64 / runs as f64;
-        assert!(rate(spending) <= 0.005 && rate(spending) > 0.002, "{}", rate(spending));
-        assert!(rate(naive) > 0.007, "{}", rate(naive));
+        assert!(rate(spending) <= 0.01 && rate(spending) > 0.004, "{}", rate(spending));
+        assert!(rate(naive) > 0.014, "{}", rate(naive));
     }
 
     /// Runs a whole design on processes with this noise and change.
@@ -141,8 +141,8 @@ mod tests {
             let (verdict, _) = run(&mut random, 0.02, 1.0);
             alarms += usize::from(matches!(verdict, Verdict::Regressed | Verdict::Improved));
         }
-        // Of 30 at the level of 0.5 %, three or more have a probability below 0.0005.
-        assert!(alarms <= 2, "{alarms}");
+        // Of 30 at the level of 1 %, four or more have a probability below 0.0003.
+        assert!(alarms <= 3, "{alarms}");
         assert_eq!(run(&mut random, 0.001, 1.2), (Verdict::Regressed, 4));
         assert_eq!(run(&mut random, 0.0005, 1.0).0, Verdict::Equivalent);
         assert_eq!(run(&mut random, 0.6, 1.0), (Verdict::Undecided, 10));

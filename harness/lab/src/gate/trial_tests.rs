@@ -135,8 +135,8 @@ fn whole_gates_of_equal_code_rarely_alarm() {
             |f: &Finding| matches!(f.judgement.verdict, Verdict::Regressed | Verdict::Improved);
         alarms += usize::from(found.findings.iter().any(is_alarm));
     }
-    // Of 20 at a level of 0.5 %, two or more have a probability of about 0.004.
-    assert!(alarms <= 1, "{alarms}");
+    // Of 20 at a level of 1 %, three or more have a probability of about 0.001.
+    assert!(alarms <= 2, "{alarms}");
 }
 
 #[test]
