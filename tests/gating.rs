@@ -28,6 +28,23 @@ impl Adopter {
         adopter
     }
 
+    /// A gate's result. One gate in a hundred finds the machine unfit although it is not: it is run again.
+    #[track_caller]
+    fn gate(&self, args: &[&str], code: i32) -> Value {
+        for _ in 0..2 {
+            let output =
+                self.xtask(&[&["gate", "--format", "json"], args].concat()).output().unwrap();
+            let gate: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            if gate["outcome"] != "unfit" {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(code), "{args:?}: {gate}\n{said}");
+                return gate;
+            }
+            assert_eq!(output.status.code(), Some(3));
+        }
+        panic!("{args:?}: the machine was unfit twice");
+    }
+
     /// What a gate that must fail says.
     #[track_caller]
     fn refused(&self, args: &[&str], code: i32) -> String {
@@ -51,7 +68,7 @@ fn a_slower_kernel_is_found_and_what_it_does_not_touch_is_left_alone() {
     let adopter = Adopter::repository();
     adopter.edit("src/lib.rs", "{ 30_000 }", "{ 120_000 }");
     let out = adopter.path("out");
-    let gate = adopter.json(&["gate", "--base", "main", "--out", out.to_str().unwrap()], 1);
+    let gate = adopter.gate(&["--base", "main", "--out", out.to_str().unwrap()], 1);
     let slow = finding(&gate, TRIPLE, "latency");
     assert_eq!(slow["verdict"], "regressed", "{gate}");
     let effect = slow["effect"].as_f64().unwrap();
@@ -73,10 +90,15 @@ fn a_slower_kernel_is_found_and_what_it_does_not_touch_is_left_alone() {
         sorted
     });
     let count = "select count(*) as n from results where samples is not null";
-    let mut query = adopter.xtask(&["query", count, "--format", "json"]);
-    let output = query.env("PROOFMARK_DIR", ".proofmark/gate/state").output().unwrap();
+    let of_gates = |args: &[&str]| {
+        let mut command = adopter.xtask(args);
+        command.env("PROOFMARK_DIR", ".proofmark/gate/state").assert().success()
+    };
+    of_gates(&["rebuild"]);
+    let output = of_gates(&["query", count, "--format", "json"]);
+    let output = output.get_output();
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(rows[0]["n"].as_u64(), Some(order.len() as u64));
+    assert!(rows[0]["n"].as_u64() >= Some(order.len() as u64), "{rows}");
     // They are no results of the workspace, whose plan and reports they would change.
     let plan = adopter.json(&["incremental", "--dry-run"], 0);
     assert_eq!(plan["planned"][0]["reason"]["kind"], "missing", "{plan}");
@@ -94,11 +116,13 @@ fn a_slower_kernel_is_found_and_what_it_does_not_touch_is_left_alone() {
 #[test]
 fn equal_code_passes_and_is_run_only_when_asked() {
     let adopter = Adopter::repository();
-    let gate = adopter.json(&["gate", "--base", "HEAD"], 0);
+    let gate = adopter.gate(&["--base", "HEAD"], 0);
     assert_eq!(gate["order"].as_array().unwrap().len(), 0);
     assert_eq!(finding(&gate, TRIPLE, "latency")["verdict"], "unaffected");
-    let flags = ["--head", "main", "--all", "--filter", "triple*", "--budget", "20s"];
-    let gate = adopter.json(&[&["gate", "--base", "HEAD"][..], &flags].concat(), 0);
+    // What noise alone could show of one gate in a hundred is below this effect.
+    let flags =
+        ["--head", "main", "--all", "--filter", "triple*", "--budget", "8s", "--min-effect", "40%"];
+    let gate = adopter.gate(&[&["--base", "HEAD"][..], &flags].concat(), 0);
     let found = finding(&gate, TRIPLE, "latency");
     assert!(found["verdict"] == "equivalent" || found["verdict"] == "undecided", "{found}");
     assert!(found["p"].as_f64() > Some(0.0));
@@ -109,7 +133,7 @@ fn a_head_that_fails_differs_or_lacks_a_case_is_no_pass() {
     let adopter = Adopter::repository();
     adopter.edit("src/lib.rs", "(\"triple-exact\", 3.0)", "(\"triple-exact\", 3.5)");
     adopter.edit("src/lib.rs", "\"double-exact\", 2.0", "\"twice-exact\", 2.0");
-    let gate = adopter.json(&["gate", "--base", "main"], 1);
+    let gate = adopter.gate(&["--base", "main"], 1);
     let differs = finding(&gate, TRIPLE, "latency");
     assert_eq!(differs["verdict"], "broken");
     assert!(differs["reason"].as_str().unwrap().contains("its output y differs"), "{differs}");
@@ -120,7 +144,7 @@ fn a_head_that_fails_differs_or_lacks_a_case_is_no_pass() {
     adopter.git(&["checkout", "--quiet", "."]);
     adopter.edit("src/lib.rs", "{ 30_000 }", "{ 30_001 }");
     adopter.edit("src/lib.rs", "&[self.0 * 21.0], 1e-12", "&[self.0 * 20.0], 1e-12");
-    let gate = adopter.json(&["gate", "--base", "main"], 1);
+    let gate = adopter.gate(&["--base", "main"], 1);
     let fails = finding(&gate, TRIPLE, "latency");
     assert!(fails["reason"].as_str().unwrap().contains("the head fails: failed: outputs differ"));
     adopter.edit("src/lib.rs", "fn beads", "fn beads beads");
@@ -158,8 +182,20 @@ fn a_calibration_is_shown_beside_verdicts() {
     let found = adopter.json(&["gate", "--calibrate", "--filter", "double*"], 0);
     assert!(found["false_alarms"].as_f64().unwrap() < 0.2, "{found}");
     assert_eq!((&found["processes"], &found["splits"]), (&16.into(), &25.into()));
-    let gate = adopter
-        .json(&["gate", "--base", "HEAD", "--all", "--filter", "double*", "--budget", "5s"], 0);
+    let gate = adopter.gate(
+        &[
+            "--base",
+            "HEAD",
+            "--all",
+            "--min-effect",
+            "40%",
+            "--filter",
+            "double*",
+            "--budget",
+            "5s",
+        ],
+        0,
+    );
     assert_eq!(gate["calibration"], found);
 }
 
