@@ -326,7 +326,11 @@ impl News {
         if let (Some(low), Some(high)) = (self.low, self.high) {
             lines.push(format!("change between {} and {}", percent(low), percent(high)));
         }
-        lines.extend(self.p.map(|p| format!("p {}", three_digits(p))));
+        // Three digits of a small p would be zeros.
+        lines.extend(self.p.map(|p| match p {
+            0.01.. => format!("p {}", three_digits(p)),
+            _ => format!("p {p:.1e}"),
+        }));
         lines.extend(self.severity.map(|severity| format!("severity {severity:.2}")));
         lines.extend(self.reason.as_deref().map(|reason| format!("reason: {}", plain(reason))));
         lines.extend(self.series.as_deref().map(|series| format!("on {}", plain(series))));
@@ -345,8 +349,8 @@ fn figure(value: f64, unit: Option<&str>) -> String {
     match unit {
         Some("ns") => duration_ns(value),
         Some("B" | "bytes") if value >= 0.0 => bytes(value as u64),
+        None | Some("") => three_digits(value),
         Some(unit) => format!("{} {}", three_digits(value), plain(unit)),
-        None => three_digits(value),
     }
 }
 

@@ -283,40 +283,47 @@ impl Subject {
 
     fn add(&mut self, side: Side, record: Record, took: Duration) {
         self.cost += took;
-        if let Some((verdict, reason)) = self.fault(side, &record) {
-            self.state = State::Settled(verdict, reason);
-        }
         match side {
             Side::Base => self.base.push(record),
             Side::Head => self.head.push(record),
         }
+        // Of what fails on both sides the change is not to blame, so both have to be heard.
+        if self.pairs() > 0 {
+            self.settle();
+        }
     }
 
-    /// Why a new record settles the case.
-    fn fault(&self, side: Side, record: &Record) -> Option<(Verdict, String)> {
-        let failed = |record: &Record| {
-            let message = record.message.as_deref().unwrap_or("without a message");
-            format!("{}: {message}", record.outcome.name())
-        };
-        let bad = |records: &[Record]| records.iter().any(|r| r.outcome != Outcome::Passed);
-        if record.outcome != Outcome::Passed {
-            // Of what fails on both sides the change is not to blame.
-            return Some(match side {
-                Side::Base => {
-                    (Verdict::Incomparable, format!("the base fails: {}", failed(record)))
-                }
-                Side::Head if bad(&self.base) => {
-                    (Verdict::Incomparable, format!("base and head fail: {}", failed(record)))
-                }
-                Side::Head => (Verdict::Broken, format!("the head fails: {}", failed(record))),
-            });
+    /// Ends the case if its records show something that needs no statistics.
+    fn settle(&mut self) {
+        if let Some((verdict, reason)) = self.fault() {
+            self.state = State::Settled(verdict, reason);
         }
-        let other = self.base.iter().chain(&self.head).find(|r| r.outcome == Outcome::Passed)?;
-        if let Some(reason) = incomparable(other, record) {
+    }
+
+    /// What the records show that needs no statistics.
+    fn fault(&self) -> Option<(Verdict, String)> {
+        let failed = |records: &[Record]| {
+            let record = records.iter().find(|record| record.outcome != Outcome::Passed)?;
+            let message = record.message.as_deref().unwrap_or("without a message");
+            Some(format!("{}: {message}", record.outcome.name()))
+        };
+        match (failed(&self.base), failed(&self.head)) {
+            (Some(_), Some(how)) => {
+                return Some((Verdict::Incomparable, format!("base and head fail: {how}")));
+            }
+            (Some(how), None) => {
+                return Some((Verdict::Incomparable, format!("the base fails: {how}")));
+            }
+            (None, Some(how)) => return Some((Verdict::Broken, format!("the head fails: {how}"))),
+            (None, None) => {}
+        }
+        let mut all = self.base.iter().chain(&self.head);
+        let first = all.next()?;
+        if let Some(reason) = all.find_map(|record| incomparable(first, record)) {
             return Some((Verdict::Incomparable, reason));
         }
-        let base = self.base.iter().find(|_| side == Side::Head)?;
-        other_outputs(&base.outputs, &record.outputs).map(|reason| (Verdict::Broken, reason))
+        let (base, head) = (self.base.first()?, self.head.last()?);
+        other_outputs(&base.outputs, &head.outputs).map(|reason| (Verdict::Broken, reason))
     }
 
     /// Judges the latency, and the memory once the latency needs no more processes.
@@ -332,6 +339,11 @@ impl Subject {
     }
 
     fn stop(&mut self, reason: &str, latency: &Design, memory: &Design) {
+        // A head that failed before its base was heard is told as what it is.
+        self.settle();
+        if self.state != State::Running {
+            return;
+        }
         let next = LOOKS.iter().position(|&count| count >= self.pairs()).unwrap_or(LOOKS.len() - 1);
         self.look(next, latency, memory);
         if self.state == State::Running {

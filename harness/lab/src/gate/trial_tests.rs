@@ -223,6 +223,7 @@ fn what_fails_or_differs_is_broken_and_what_cannot_be_compared_is_told() {
         Verdict::Incomparable,
         "the base fails: failed: no such op",
     );
+    check(|_, _, record| fail(record), Verdict::Incomparable, "base and head fail: failed");
     check(
         |side, _, record| {
             if side == head {
