@@ -57,8 +57,8 @@ pub(crate) struct PageProgram {
     stages: Vec<(String, Duration)>,
     /// Sums over the latest runs, and how many there were.
     latest: (Elapsed, u64),
-    /// The most memory that the browser was seen to hold, in bytes.
-    memory: Option<u64>,
+    /// The most memory that the browser was seen to hold, in bytes, once it was looked at.
+    memory: Option<Option<u64>>,
 }
 
 impl PageProgram {
@@ -74,7 +74,7 @@ impl PageProgram {
             Some((name.strip_suffix("_ms")?.to_owned(), milliseconds(*ms)))
         });
         let (stages, latest) = (timed.collect(), (Elapsed::default(), 0));
-        let memory = page.memory();
+        let memory = None;
         Self { page, api, id, codec, outputs: Vec::new(), steps, stages, latest, memory }
     }
 
@@ -92,6 +92,10 @@ impl PageProgram {
         let (answer, outputs) = answer?;
         Ok((answer, outputs, took))
     }
+
+    fn look_at_memory(&mut self) {
+        self.memory = Some(self.memory.flatten().max(self.page.memory()));
+    }
 }
 
 impl Program for PageProgram {
@@ -100,6 +104,10 @@ impl Program for PageProgram {
         let time = believed(elapsed.elapsed_ms, took, None).map_err(|why| self.page.failed(why))?;
         self.outputs = self.codec.decode(&parts)?;
         self.latest = (elapsed, 1);
+        // Not while preparing, which is timed from outside; a run is timed by the page.
+        if self.memory.is_none() {
+            self.look_at_memory();
+        }
         Ok((&self.outputs, time))
     }
 
@@ -129,7 +137,7 @@ impl Program for PageProgram {
     }
 
     fn peak_memory_bytes(&self) -> Option<u64> {
-        self.memory
+        self.memory.flatten()
     }
 
     fn run_timed(&mut self, inputs: &[Tensor]) -> Result<Timing, Error> {
@@ -139,7 +147,7 @@ impl Program for PageProgram {
         }
         let (_, whole) = self.run(inputs)?;
         // Behind all measured runs, so that looking costs none of them.
-        self.memory = self.memory.max(self.page.memory());
+        self.look_at_memory();
         if self.steps.is_empty() {
             return Ok(Timing { whole, ops: Vec::new() });
         }
