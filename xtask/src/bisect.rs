@@ -8,11 +8,11 @@ use crate::gate::{part, runs, tree};
 use crate::lock::Lock;
 use crate::outcome::{absent, with_code};
 use crate::output::{self, Format};
-use crate::process::{self, git};
+use crate::process::git;
 use crate::suites::Suite;
 use anyhow::{Result, anyhow, bail};
 use proofmark::settings::parse_duration;
-use proofmark::{CaseId, Finding, exit};
+use proofmark::{CaseId, exit};
 use proofmark_lab::figures::percent;
 use proofmark_lab::gate::bisection::{Bisection, Next, VAGUE, slow};
 use proofmark_lab::gate::level::Process;
@@ -147,9 +147,6 @@ fn between(context: &Context, good: &str, bad: &str) -> Result<Vec<String>> {
 fn build(context: &Context, name: &str, commit: &str, case: &CaseId) -> Result<Built> {
     let workspace = tree::checkout(context, name, commit)?;
     let suites = tree::build(context, &workspace, name)?;
-    for suite in &suites {
-        let _: Vec<Finding> = process::ask(suite, &["probe".to_owned()])?;
-    }
     let cases = Cases::list(&suites, &["--filter".to_owned(), glob_of(case)])?;
     let listed = cases.listed.iter().find(|listed| listed.id == *case);
     let listed = listed.ok_or_else(|| anyhow!("it has no case {case}"))?;

@@ -7,10 +7,9 @@ use crate::context::Context;
 use crate::lock::Lock;
 use crate::outcome::absent;
 use crate::output;
-use crate::process;
 use crate::suites::Suite;
 use anyhow::{Context as _, Result};
-use proofmark::{CaseId, Finding};
+use proofmark::CaseId;
 use proofmark_lab::figures::percent;
 use proofmark_lab::gate::calibration::rates;
 use proofmark_lab::gate::level::Process;
@@ -43,9 +42,6 @@ pub(super) fn known(context: &Context, machine: &str) -> Option<Calibration> {
 pub(super) fn run(args: &Args, options: &Options, context: &Context) -> Result<ExitCode> {
     let _lock = Lock::take(context)?;
     let suites = tree::build(context, &context.workspace, "head")?;
-    for suite in &suites {
-        let _: Vec<Finding> = process::ask(suite, &["probe".to_owned()])?;
-    }
     let cases = Cases::list(&suites, &args.case_flags())?;
     let there: Vec<_> = cases.listed.iter().filter(|case| case.absence.is_none()).collect();
     if there.is_empty() {

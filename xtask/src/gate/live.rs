@@ -9,11 +9,10 @@ use crate::context::Context;
 use crate::lock::Lock;
 use crate::outcome::{absent, with_code};
 use crate::output;
-use crate::process;
 use crate::suites::{Suite, Workspace};
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
-use proofmark::{CaseId, Finding as Found, exit};
+use proofmark::{CaseId, exit};
 use proofmark_lab::gate::metric::{SIZE_MIN_EFFECT, compile_time};
 use proofmark_lab::gate::result::{FORMAT, outcome};
 use proofmark_lab::gate::{
@@ -140,16 +139,13 @@ fn code(outcome: Outcome) -> u8 {
     }
 }
 
-/// Checks out, builds, probes and lists one side.
+/// Checks out, builds and lists one side.
 fn build(args: &Args, context: &Context, revision: Revision, name: &str) -> Result<Built> {
     let workspace = match &revision.revision {
         Some(_) => Some(tree::checkout(context, name, &revision.commit)?),
         None => None,
     };
     let suites = tree::build(context, workspace.as_ref().unwrap_or(&context.workspace), name)?;
-    for suite in &suites {
-        let _: Vec<Found> = process::ask(suite, &["probe".to_owned()])?;
-    }
     let cases = Cases::list(&suites, &args.case_flags())?;
     Ok(Built { revision, workspace, suites, cases })
 }
@@ -184,8 +180,7 @@ impl Live<'_> {
                 let expected = self.trial.expected(task).unwrap_or_default();
                 // The control is short, and without it there is no verdict.
                 if expected > self.left() && !Trial::is_control(task) {
-                    let budget = self.args.budget.as_secs_f64();
-                    self.trial.stop(&format!("the budget of {budget:.0} s is used up"));
+                    self.trial.stop(&format!("the budget of {:?} is used up", self.args.budget));
                     continue;
                 }
                 self.step(task, round, &bar)?;

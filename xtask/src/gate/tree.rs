@@ -5,9 +5,10 @@
 
 use crate::context::Context;
 use crate::outcome::absent;
-use crate::process::git;
+use crate::process::{self, git};
 use crate::suites::{self, Suite, Workspace};
 use anyhow::{Context as _, Result, bail};
+use proofmark::Finding;
 use proofmark_lab::gate::Revision;
 use std::path::{Path, PathBuf};
 
@@ -95,7 +96,7 @@ fn is_worktree(folder: &Path) -> bool {
     top.and_then(same).unwrap_or(false)
 }
 
-/// Builds the suites of a tree and copies their programs to where no build replaces them. They share a state folder of
+/// Builds the suites of a tree, copies their programs to where no build replaces them, and lets them probe. They share a state folder of
 /// their own: a result of an older commit must not become the latest one of the workspace.
 pub(crate) fn build(context: &Context, workspace: &Workspace, name: &str) -> Result<Vec<Suite>> {
     let mut suites = workspace.build()?;
@@ -113,6 +114,7 @@ pub(crate) fn build(context: &Context, workspace: &Workspace, name: &str) -> Res
         suite.variables.push((proofmark::env::STATE, state.clone().into_os_string()));
         let (variable, value) = super::runs::MEASURE_FOR;
         suite.variables.push((variable, value.into()));
+        let _: Vec<Finding> = process::ask(suite, &["probe".to_owned()])?;
     }
     Ok(suites)
 }

@@ -1,7 +1,7 @@
 //! The result of a live gate as it is kept and told: `gate.json`.
 
 use super::judge::{Options, Verdict};
-use super::metric::Finding;
+use super::metric::{Finding, Metric};
 use super::trial::{Conclusion, Side};
 use jiff::Timestamp;
 use proofmark::record::Environment;
@@ -141,7 +141,11 @@ pub fn outcome(found: &Conclusion, strict: bool) -> Outcome {
     if strict && has(&[Verdict::Undecided]) {
         return Outcome::Failed;
     }
+    // Sizes and counts are always there; they must not make a gate pass that could run nothing.
     let is_judged = |finding: &Finding| {
+        if finding.metric != Metric::Latency {
+            return false;
+        }
         let judged = [Verdict::Improved, Verdict::Equivalent, Verdict::Unaffected];
         judged.contains(&finding.judgement.verdict) || finding.judgement.p.is_some()
     };
@@ -154,7 +158,6 @@ pub fn outcome(found: &Conclusion, strict: bool) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::super::judge::{Judgement, Processes};
-    use super::super::metric::Metric;
     use super::*;
 
     #[track_caller]
@@ -168,8 +171,9 @@ mod tests {
             )
         };
         let unfit = unfit.then(|| "noise".to_owned());
-        let found =
-            Conclusion { findings: verdicts.iter().map(finding).collect(), control: None, unfit };
+        let mut findings: Vec<_> = verdicts.iter().map(finding).collect();
+        findings.push(Finding::exact(Metric::BinarySize, "suite s", [1.0, 1.0], 0.05));
+        let found = Conclusion { findings, control: None, unfit };
         assert_eq!(outcome(&found, strict), expected);
     }
 

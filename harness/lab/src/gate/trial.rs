@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Processes a side at each look. The first is the smallest design that can alarm at α = 0.05.
 pub const LOOKS: [usize; 6] = [4, 6, 9, 13, 19, 28];
+/// Why a case that passed cannot be judged.
+const NO_TIMES: &str = "a process left no times";
 /// Metrics of a case that need statistics: latency and memory.
 const STATISTICAL: usize = 2;
 
@@ -247,7 +249,7 @@ impl Trial {
         (running, self.subjects.len())
     }
 
-    /// All records with their sides, the control's too.
+    /// What was found; the verdicts that rest on a machine that was unfit are taken back.
     pub fn conclude(self) -> Conclusion {
         let control = self.control.map(|(_, control)| control.as_control(&self.options));
         let unfit = control.as_ref().and_then(|control| unfit(&control.judgement));
@@ -328,7 +330,11 @@ impl Subject {
 
     /// Judges the latency, and the memory once the latency needs no more processes.
     fn look(&mut self, look: usize, latency: &Design, memory: &Design) {
-        let Some(finding) = self.judge(Metric::Latency, &latency.options_at(look)) else { return };
+        let Some(finding) = self.judge(Metric::Latency, &latency.options_at(look)) else {
+            // Without an end here it would be run for ever.
+            self.state = State::Settled(Verdict::Incomparable, NO_TIMES.to_owned());
+            return;
+        };
         let is_over = latency.is_over(look, &finding.judgement);
         self.judged = vec![finding];
         if !is_over {
@@ -344,7 +350,13 @@ impl Subject {
         if self.state != State::Running {
             return;
         }
-        let next = LOOKS.iter().position(|&count| count >= self.pairs()).unwrap_or(LOOKS.len() - 1);
+        // Processes since the last look must not be judged at the level that it has spent.
+        let most = self.base.len().max(self.head.len());
+        let next = LOOKS.iter().position(|&count| count >= most).unwrap_or(LOOKS.len() - 1);
+        if self.pairs() == 0 {
+            (self.state, self.stopped) = (State::Stopped, Some(reason.to_owned()));
+            return;
+        }
         self.look(next, latency, memory);
         if self.state == State::Running {
             self.judged.extend(self.judge(Metric::PeakMemory, &memory.options_at(next)));
@@ -379,59 +391,50 @@ impl Subject {
         Some(Finding::new(metric, judgement, values))
     }
 
+    /// A verdict without numbers.
+    fn told(&self, verdict: Verdict, reason: Option<String>) -> Finding {
+        let processes = Processes { base: self.base.len(), head: self.head.len() };
+        let id = self.affected.id.to_string();
+        let judgement = Judgement::without_numbers(&id, verdict, reason, processes);
+        Finding::new(Metric::Latency, judgement, None)
+    }
+
     fn as_control(&self, options: &Options) -> Finding {
-        let none = || {
-            let processes = Processes { base: self.base.len(), head: self.head.len() };
-            let id = self.affected.id.to_string();
-            let reason = match &self.state {
-                State::Settled(_, reason) => reason.clone(),
-                _ => "it left no times".to_owned(),
-            };
-            let verdict = Verdict::Undecided;
-            let judgement = Judgement::without_numbers(&id, verdict, Some(reason), processes);
-            Finding::new(Metric::Latency, judgement, None)
+        let judged = match &self.state {
+            State::Settled(_, reason) => Err(reason.as_str()),
+            State::Running | State::Stopped => self.judge(Metric::Latency, options).ok_or(NO_TIMES),
         };
-        match self.state {
-            State::Settled(..) => none(),
-            _ => self.judge(Metric::Latency, options).unwrap_or_else(none),
-        }
+        judged.unwrap_or_else(|reason| self.told(Verdict::Undecided, Some(reason.to_owned())))
     }
 
     /// All that is said of the case.
     fn findings(self, options: &Options) -> Vec<Finding> {
         let mut findings = match &self.state {
-            State::Settled(verdict, reason) => {
-                let processes = Processes { base: self.base.len(), head: self.head.len() };
-                let (id, reason) = (self.affected.id.to_string(), Some(reason.clone()));
-                let judgement = Judgement::without_numbers(&id, *verdict, reason, processes);
-                vec![Finding::new(Metric::Latency, judgement, None)]
-            }
-            State::Running | State::Stopped => {
-                let mut findings = self.judged.clone();
-                let undecided = |f: &&mut Finding| f.judgement.verdict == Verdict::Undecided;
-                if let Some(why) = &self.stopped {
-                    for finding in findings.iter_mut().filter(undecided) {
-                        let reason = finding.judgement.reason.take().unwrap_or_default();
-                        finding.judgement.reason = Some(format!("{why}; {reason}"));
-                    }
-                }
-                if let (Some(base), Some(head)) = (self.base.first(), self.head.first()) {
-                    findings.extend(exact_findings(base, head, options.min_effect));
-                }
-                findings
-            }
-        };
-        if findings.is_empty() {
+            State::Settled(verdict, reason) => vec![self.told(*verdict, Some(reason.clone()))],
             // Not one process of each side was run.
-            let processes = Processes { base: self.base.len(), head: self.head.len() };
-            let id = self.affected.id.to_string();
-            let verdict = Verdict::Undecided;
-            let judgement =
-                Judgement::without_numbers(&id, verdict, self.stopped.clone(), processes);
-            findings.push(Finding::new(Metric::Latency, judgement, None));
-        }
+            State::Running | State::Stopped if self.judged.is_empty() => {
+                vec![self.told(Verdict::Undecided, self.stopped.clone())]
+            }
+            State::Running | State::Stopped => self.measured(options),
+        };
         for finding in &mut findings {
             finding.changed.clone_from(&self.affected.changed);
+        }
+        findings
+    }
+
+    /// What was judged, why some of it is undecided, and what is exact.
+    fn measured(&self, options: &Options) -> Vec<Finding> {
+        let mut findings = self.judged.clone();
+        let undecided = |f: &&mut Finding| f.judgement.verdict == Verdict::Undecided;
+        if let Some(why) = &self.stopped {
+            for finding in findings.iter_mut().filter(undecided) {
+                let reason = finding.judgement.reason.take().unwrap_or_default();
+                finding.judgement.reason = Some(format!("{why}; {reason}"));
+            }
+        }
+        if let (Some(base), Some(head)) = (self.base.first(), self.head.first()) {
+            findings.extend(exact_findings(base, head, options.min_effect));
         }
         findings
     }

@@ -234,6 +234,11 @@ fn what_fails_or_differs_is_broken_and_what_cannot_be_compared_is_told() {
         "its output y differs",
     );
     check(
+        |_, _, record| record.samples = Samples::default(),
+        Verdict::Incomparable,
+        "left no times",
+    );
+    check(
         |_, ran, record| {
             if ran > 2 {
                 record.environment.machine = "there".into()
