@@ -16,13 +16,16 @@ use proofmark::{CaseId, exit};
 use proofmark_lab::figures::percent;
 use proofmark_lab::gate::bisection::{Bisection, Next, VAGUE, slow};
 use proofmark_lab::gate::level::Process;
-use proofmark_lab::gate::{Case, Options, Sides, Verdict, judge};
+use proofmark_lab::gate::{Case, Options, Sides, Verdict, judge, sequential::Design};
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Rounds for one commit: the smallest design that can alarm; as many again while the answer is vague.
 const ROUNDS: usize = 4;
+/// Processes a side at each look at good and bad. A search that starts from an accident is an hour lost, so the first
+/// look waits for twice the smallest design.
+const LOOKS: &[usize] = &[8, 12, 16, 20];
 /// Times that a commit with a vague answer gets more rounds.
 const MORE: usize = 2;
 
@@ -78,6 +81,7 @@ struct Search<'a> {
 impl Args {
     /// Finds the first slow commit between two. Exit code 1 if there is none.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
+        let design = Design::new(Options::new(self.min_effect, 0.05)?, LOOKS);
         let _lock = Lock::take(context)?;
         let since = Stopwatch::start();
         let root = &context.root;
@@ -99,7 +103,7 @@ impl Args {
             bad: slow,
             steps: Vec::new(),
         };
-        let effect = search.confirm()?;
+        let effect = search.confirm(&design)?;
         let mut bisection = Bisection::new(commits.len());
         let (found, reached) = loop {
             match bisection.next() {
@@ -207,15 +211,16 @@ impl Search<'_> {
     }
 
     /// Good and bad must differ, by the gate's own verdict.
-    fn confirm(&mut self) -> Result<f64> {
-        let options = Options::new(self.args.min_effect, 0.05)?;
+    fn confirm(&mut self, design: &Design) -> Result<f64> {
         let mut why = String::new();
-        for _ in 0..=2 * MORE {
-            self.rounds(None)?.map_err(|why| anyhow!(why))?;
+        for (look, &processes) in LOOKS.iter().enumerate() {
+            while self.good.processes.len() < processes {
+                self.rounds(None)?.map_err(|why| anyhow!(why))?;
+            }
             let sides =
                 Sides { base: self.good.processes.clone(), head: self.bad.processes.clone() };
             let case = Case { id: self.args.case.to_string(), sides: Ok(sides) };
-            let Some(judged) = judge(&[case], &options).pop() else { break };
+            let Some(judged) = judge(&[case], &design.options_at(look)).pop() else { break };
             let effect = judged.effect.unwrap_or(0.0);
             match judged.verdict {
                 Verdict::Regressed => {
