@@ -113,6 +113,28 @@ fn a_slower_kernel_is_found_and_what_it_does_not_touch_is_left_alone() {
 }
 
 #[test]
+fn instructions_are_counted_to_the_last_few() {
+    let adopter = Adopter::repository();
+    adopter.edit("src/lib.rs", "{ 30_000 }", "{ 31_500 }");
+    let flags = ["--base", "main", "--instructions", "--filter", "triple*", "--budget", "15s"];
+    let here = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !(here("valgrind") && here("taskset")) {
+        let said = adopter.refused(&flags, 3);
+        assert!(said.contains("counting instructions needs valgrind"), "{said}");
+        return;
+    }
+    // 5 % are far above the minimal effect, and no noise can hide them, whatever the latency's verdict is.
+    let gate = adopter.gate(&flags, 1);
+    let counted = finding(&gate, TRIPLE, "instructions");
+    assert_eq!(counted["verdict"], "regressed", "{gate}");
+    let effect = counted["effect"].as_f64().unwrap();
+    assert!((0.045..0.055).contains(&effect), "{counted}");
+    let flags = [&flags[..], &["--min-effect", "10%"]].concat();
+    let gate = adopter.gate(&flags, 0);
+    assert_eq!(finding(&gate, TRIPLE, "instructions")["verdict"], "equivalent", "{gate}");
+}
+
+#[test]
 fn equal_code_passes_and_is_run_only_when_asked() {
     let adopter = Adopter::repository();
     let gate = adopter.gate(&["--base", "HEAD"], 0);

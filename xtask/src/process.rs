@@ -1,4 +1,4 @@
-//! The only place in this crate that starts processes: cargo, git, gh, and the programs of the suites.
+//! The only place in this crate that starts processes: cargo, git, gh, valgrind, and the programs of the suites.
 
 use crate::env;
 use crate::outcome::with_code;
@@ -6,6 +6,7 @@ use crate::suites::Suite;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
 use serde::de::DeserializeOwned;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -96,6 +97,44 @@ pub(crate) fn ask<T: DeserializeOwned>(suite: &Suite, args: &[String]) -> Result
         .with_context(|| format!("failed to understand the answer of {}", program.display()))
 }
 
+/// Runs the program of a suite on one processor under valgrind, and gives the instructions that it executed.
+///
+/// One processor makes one thread: threads that wait for each other execute as many instructions as they have time.
+pub(crate) fn instructions(suite: &Suite, args: &[String], log: &Path) -> Result<u64> {
+    let Suite { program, folder, variables, .. } = suite;
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", "0", "valgrind", "--tool=cachegrind", "--cache-sim=no"]);
+    let mut log_file = OsString::from("--log-file=");
+    log_file.push(log);
+    command.arg("--cachegrind-out-file=/dev/null").arg(log_file);
+    command.arg(program).arg(proofmark::protocol::WORD).args(args);
+    command.current_dir(folder).envs(variables.iter().cloned()).stdin(Stdio::null());
+    let output = command.output().context("failed to start taskset, which starts valgrind")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("under valgrind it ended with {}: {}", output.status, said.trim());
+    }
+    let text = std::fs::read_to_string(log)
+        .with_context(|| format!("failed to read what valgrind counted, {}", log.display()))?;
+    counted(&text).with_context(|| format!("valgrind told no count in {}", log.display()))
+}
+
+/// The count of instructions in the log of cachegrind: `==7== I   refs:      1,234`.
+fn counted(log: &str) -> Option<u64> {
+    let line = log.lines().find(|line| line.contains("refs:") && line.contains(" I "))?;
+    line.rsplit(':').next()?.trim().replace(',', "").parse().ok()
+}
+
+/// Whether valgrind and what ties it to one processor can be started.
+pub(crate) fn has_valgrind() -> bool {
+    let starts = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    starts("valgrind") && starts("taskset")
+}
+
 /// Lets the program of a suite talk to the user, and gives its exit status.
 pub(crate) fn converse(program: &Path, folder: &Path, args: &[String]) -> Result<ExitStatus> {
     let mut command = suite_command(program, folder, args);
@@ -138,4 +177,17 @@ fn refuse_failure(status: ExitStatus) -> Result<()> {
     }
     let Some(code) = status.code() else { bail!("the program of the suite ended by {status}") };
     Err(with_code(u8::try_from(code).unwrap_or(proofmark::exit::FAILED), ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_is_found_in_the_log() {
+        let log = "==7== Cachegrind, a cache profiler\n==7== Command: x I y\n==7== \n==7== I   refs:      1,234,567\n";
+        assert_eq!(counted(log), Some(1_234_567));
+        assert_eq!(counted("==7== I   refs:      7"), Some(7));
+        assert_eq!(counted("==7== Process terminating"), None);
+    }
 }

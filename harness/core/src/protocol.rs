@@ -1,4 +1,4 @@
-//! How `cargo xtask` speaks with the program of a suite: `<program> proofmark list | probe | run | fetch | tool`.
+//! How `cargo xtask` speaks with the program of a suite: `<program> proofmark list | probe | run | count | fetch | tool`.
 //! Answers are JSON on the standard output; progress and messages go to the error output.
 //!
 //! The child of a single case is not here: that is `job`.
@@ -130,6 +130,7 @@ fn command(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> {
         "list" => list(suite, rest),
         "probe" => probe(suite, rest),
         "run" => run_cases(suite, rest),
+        "count" => count(suite, rest),
         "fetch" => fetch(suite, rest),
         "tool" => tool(suite, rest),
         other => Err(format!("the suite {} does not know `{other}`", suite.name).into()),
@@ -190,6 +191,22 @@ fn run_cases(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> 
         };
         print(&Event::Finished { record: Box::new(record) })?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `count RUNS ID`: opens a case in this very process and runs it so often, for a tool that counts what the process
+/// executes. Nothing is verified or timed, and no record is made.
+fn count(suite: &Suite, args: &[String]) -> Result<ExitCode, exit::Failure> {
+    let [runs, id] = args else { return Err("use: count RUNS ID".to_owned().into()) };
+    let runs: u64 = runs.parse().map_err(|e| format!("`{runs}` is no number of runs: {e}"))?;
+    let (settings, _) = Settings::take(Vec::new())?;
+    let cases = suite.cases(&probing::known(suite), &settings.choices)?;
+    let case = cases.into_iter().find(|case| case.id.to_string() == *id);
+    let case = case.ok_or_else(|| format!("the suite has no case `{id}`"))?;
+    if let Some(absence) = &case.absence {
+        return Err(format!("{id} cannot run: {}", absence.reason()).into());
+    }
+    case.subject.open()?.run_times(runs)?;
     Ok(ExitCode::SUCCESS)
 }
 

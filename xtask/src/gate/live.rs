@@ -2,6 +2,7 @@
 //!
 //! What to run next, and the verdicts, are `proofmark_lab::gate::trial`.
 
+use super::instructions::Counter;
 use super::{Args, Format, calibrate, runs, tree};
 use crate::cases::Cases;
 use crate::clock::{self, Stopwatch};
@@ -12,7 +13,7 @@ use crate::output;
 use crate::suites::{Suite, Workspace};
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
-use proofmark::{CaseId, exit};
+use proofmark::{CaseId, Endpoint, exit};
 use proofmark_lab::gate::metric::{SIZE_MIN_EFFECT, compile_time};
 use proofmark_lab::gate::result::{FORMAT, outcome};
 use proofmark_lab::gate::{
@@ -51,6 +52,7 @@ pub(super) fn run(
     context: &Context,
 ) -> Result<ExitCode> {
     let _lock = Lock::take(context)?;
+    let counter = args.instructions.then(|| Counter::new(&context.state)).transpose()?;
     let [base_revision, head_revision] = revisions(args, base, context)?;
     let base = build(args, context, base_revision, "base").map_err(|error| {
         absent(format!("the base cannot be run, so nothing can be judged: {error:#}"))
@@ -75,6 +77,10 @@ pub(super) fn run(
     let mut found = trial.conclude();
     found.findings.extend(sizes(&base, &head, options)?);
     found.findings.extend(builds);
+    if let Some(counter) = &counter {
+        let counted = instructions(counter, [&base, &head], &found.findings, options);
+        found.findings.extend(counted);
+    }
     let ended = outcome(&found, args.strict);
     let Conclusion { findings, control, unfit } = found;
     let gate = Gate {
@@ -231,6 +237,44 @@ impl Live<'_> {
         }
         Ok(vec![compile_time("all suites", &times[0], &times[1], options)])
     }
+}
+
+/// The instructions of the cases that both sides ran, but for those whose work another processor or program does. What
+/// cannot be counted is told and left out: a base may be too old to be asked.
+fn instructions(
+    counter: &Counter,
+    sides: [&Built; 2],
+    findings: &[Finding],
+    options: &Options,
+) -> Vec<Finding> {
+    let ran = |finding: &&Finding| {
+        finding.metric == Metric::Latency && finding.judgement.processes.head > 0
+    };
+    let bar = runs::spinner();
+    let mut counted = Vec::new();
+    for finding in findings.iter().filter(ran) {
+        let id = &finding.judgement.id;
+        let Ok(case) = id.parse::<CaseId>() else { continue };
+        let is_elsewhere =
+            case.endpoint != Endpoint::CPU && Endpoint::KNOWN.contains(&case.endpoint);
+        if is_elsewhere {
+            continue;
+        }
+        bar.set_message(format!("counting instructions of {case}"));
+        let count = |side: &Built| counter.per_run(side.suite(&case)?, &case);
+        match (count(sides[0]), count(sides[1])) {
+            (Ok(base), Ok(head)) => counted.push(Finding::exact(
+                Metric::Instructions,
+                id,
+                [base, head],
+                options.min_effect,
+            )),
+            (Err(error), _) => eprintln!("note: {id}: no instructions of the base: {error:#}"),
+            (_, Err(error)) => eprintln!("note: {id}: no instructions of the head: {error:#}"),
+        }
+    }
+    bar.finish_and_clear();
+    counted
 }
 
 /// The sizes of programs that both sides have.

@@ -1,9 +1,10 @@
 //! `gate`: verdicts about a change, from processes of base and head. What is decided, and how, is in the lab's `gate`.
 //!
 //! `live` builds both and runs them, `tree` has the checkout of a revision, `replay` judges what is in a file,
-//! `calibrate` asks what this machine can find.
+//! `calibrate` asks what this machine can find, `instructions` counts them.
 
 mod calibrate;
+mod instructions;
 mod live;
 mod replay;
 pub(crate) mod runs;
@@ -59,6 +60,9 @@ pub(crate) struct Args {
     /// Compare how long the suites take to build, too: each is built anew four times
     #[arg(long)]
     compile_time: bool,
+    /// Count the instructions of the cases that were run on the CPU by valgrind, too: exact, and slow
+    #[arg(long, requires = "base")]
+    instructions: bool,
     /// Of the order of the processes; chosen anew each time and told, unless given
     #[arg(long, value_name = "N")]
     seed: Option<u64>,

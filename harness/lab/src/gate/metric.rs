@@ -26,6 +26,8 @@ pub enum Metric {
     Bytes,
     /// Steps that the device timed in one run.
     Dispatches,
+    /// Instructions of one run on one thread, counted by valgrind.
+    Instructions,
     /// The largest error of an output, as a part of its tolerance.
     Accuracy,
     /// The program of a suite.
@@ -43,6 +45,7 @@ impl Metric {
             Self::Operations => "operations",
             Self::Bytes => "bytes",
             Self::Dispatches => "dispatches",
+            Self::Instructions => "instructions",
             Self::Accuracy => "accuracy",
             Self::BinarySize => "binary-size",
             Self::CompileTime => "compile-time",
@@ -55,7 +58,7 @@ impl Metric {
             Self::Latency => "ns",
             Self::CompileTime => "s",
             Self::PeakMemory | Self::Bytes | Self::BinarySize => "bytes",
-            Self::Operations | Self::Dispatches => "",
+            Self::Operations | Self::Dispatches | Self::Instructions => "",
             Self::Accuracy => "of tolerance",
         }
     }
