@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) state: PathBuf,
     /// The record files.
     pub(crate) records: PathBuf,
+    /// The files of predictions, which are no records.
+    pub(crate) predictions: PathBuf,
     /// The database; it need not exist.
     pub(crate) db: PathBuf,
     /// The suites that the workspace declares.
@@ -49,8 +51,9 @@ impl Context {
         let root = workspace.root.clone();
         let state = proofmark::env::state_dir(&root);
         let records = state.join("records");
+        let predictions = state.join("predictions");
         let db = global.db.map_or(state.join("results.duckdb"), |db| here.join(db));
-        Ok(Self { root, state, records, db, workspace })
+        Ok(Self { root, state, records, predictions, db, workspace })
     }
 
     /// Opens the store and takes in what is new in the record files. Lines that cannot be read are told.

@@ -17,6 +17,7 @@ mod process;
 mod query;
 mod rebuild;
 mod report;
+mod simulate;
 mod suites;
 mod tool;
 
@@ -51,6 +52,8 @@ enum Command {
     History(history::Args),
     /// Tell people of verdicts: a comment, issues, e-mail, a webhook; each regression once
     Notify(notify::Args),
+    /// Predict how long operators and models take on devices that are absent; never a result of a run
+    Simulate(simulate::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
     /// A tool of a suite: models, verify, infer, …
@@ -74,6 +77,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Query(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),
+        Command::Simulate(args) => args.run(open),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }

@@ -15,14 +15,15 @@ impl Args {
     /// Reads all record files into a new database and puts it in the place of the old one.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let _lock = Lock::take(context)?;
-        let ingested = Store::rebuild(&context.db, &context.records)?;
+        let ingested = Store::rebuild(&context.db, &context.records, &context.predictions)?;
         context::warn_of(&ingested.faults);
         output::print(&format!(
-            "{}: {} results and {} probes from {}; {} lines could not be read\n",
+            "{}: {} results, {} probes and {} predictions from {}; {} lines could not be read\n",
             context.db.display(),
             ingested.results,
             ingested.probes,
-            context.records.display(),
+            ingested.predictions,
+            context.state.display(),
             ingested.faults.len(),
         ))?;
         Ok(ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
-//! Pure functions over plain structs are `plan`, `stats`, `gate`, `history`, `trend`, `attribution`, `coverage` and
-//! `browsers`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
+//! Pure functions over plain structs are `plan`, `stats`, `gate`, `history`, `trend`, `attribution`, `coverage`,
+//! `browsers` and `simulate`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
 
 pub mod attribution;
 pub mod browsers;
@@ -11,6 +11,7 @@ pub mod gate;
 pub mod history;
 pub mod plan;
 pub mod report;
+pub mod simulate;
 pub mod stats;
 pub mod store;
 pub mod trend;

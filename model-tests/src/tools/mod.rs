@@ -1,5 +1,5 @@
 //! The commands that this suite brings to `cargo xtask`: `browsers`, `models`,
-//! `verify`, `infer`, `profile`. One file (or folder) each.
+//! `verify`, `infer`, `operators`, `profile`. One file (or folder) each.
 //!
 //! Exit codes: 0 all well, 1 an output is wrong, 2 bad usage or input, 3 something needed is absent. Errors go to
 //! the error output; results go to the standard output.
@@ -7,6 +7,7 @@
 mod browsers;
 mod infer;
 mod models;
+mod operators;
 mod profile;
 mod table;
 mod verify;
@@ -42,6 +43,9 @@ pub(crate) fn add(suite: Suite) -> Suite {
         })
         .tool("infer", "Shows what a model makes of texts, pictures and sounds", |args| {
             run("infer", args, infer::run)
+        })
+        .tool("operators", "Tells the kernels that a model runs, with their sizes", |args| {
+            run("operators", args, operators::run)
         })
         .tool(
             "profile",

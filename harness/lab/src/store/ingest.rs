@@ -20,6 +20,8 @@ pub struct Ingested {
     pub results: usize,
     /// New records of probes.
     pub probes: usize,
+    /// New predictions, which a rebuild takes in too.
+    pub predictions: usize,
     /// Lines that could not be read. Each is told once; a rebuild tells all again.
     pub faults: Vec<Fault>,
 }

@@ -6,6 +6,7 @@
 mod error;
 mod ingest;
 mod past;
+mod predictions;
 mod query;
 mod rows;
 mod runs;
@@ -71,12 +72,16 @@ impl Store {
         }
     }
 
-    /// Makes the database anew from all records of a folder, beside the old one, and puts it in its place in one
+    /// Makes the database anew from all records and predictions of two folders, beside the old one, and puts it in its place in one
     /// step. If anything fails, the old one stays.
     ///
     /// # Errors
     /// As for [`Store::open`], of what is in the place of the database, and of the records.
-    pub fn rebuild(path: &Path, records: &Path) -> Result<Ingested, StoreError> {
+    pub fn rebuild(
+        path: &Path,
+        records: &Path,
+        predictions: &Path,
+    ) -> Result<Ingested, StoreError> {
         if path.exists() {
             match Self::open(path) {
                 // Damage is what a rebuild mends, and an unreadable file is not for us to judge as damage.
@@ -86,7 +91,10 @@ impl Store {
         }
         let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
         let ingested = Self::open(&fresh).and_then(|store| {
-            let ingested = store.ingest(records)?;
+            let mut ingested = store.ingest(records)?;
+            let (added, faults) = store.ingest_predictions(predictions)?;
+            ingested.predictions = added;
+            ingested.faults.extend(faults);
             store.close()?;
             // A log of the old database does not belong to the new one.
             let _ = std::fs::remove_file(wal(path));

@@ -9,7 +9,7 @@ pub(super) const APPLICATION: &str = "proofmark";
 
 /// Each entry leads from the schema version that is its index to the next one. Append only.
 pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The schema version of this program.
 pub(super) fn version() -> u32 {

@@ -1,0 +1,220 @@
+//! A prediction of a model as it is kept: in files of its own, never among the records of runs.
+
+use super::device::Device;
+use super::interval::Confidence;
+use super::whole::{Outline, Whole};
+use jiff::Timestamp;
+use proofmark::Mark;
+use proofmark::fingerprint::digest;
+use proofmark::journal::Fault;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The version of the format.
+pub const FORMAT: u32 = 1;
+/// The file of a folder that predictions are appended to.
+const FILE: &str = "predictions.jsonl";
+
+/// A line of a file of predictions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// A hash of what the prediction follows from: made twice, it is one prediction.
+    pub id: String,
+    /// When it was made first.
+    pub made_at: Timestamp,
+    /// The model.
+    pub model: String,
+    /// The shape.
+    pub shape: String,
+    /// Of its floats.
+    pub precision: String,
+    /// The device.
+    pub device: String,
+    /// Always `simulated`.
+    pub mark: Mark,
+    /// The version of the program that predicted.
+    pub model_version: u32,
+    /// The hash of what was fitted.
+    pub fit: String,
+    /// The hash of the kernels and of the device's figures.
+    pub inputs: String,
+    /// ms.
+    pub predicted_ms: f64,
+    /// The interval of 90 %, ms.
+    pub low_ms: f64,
+    /// Its other end.
+    pub high_ms: f64,
+    /// By the validated error near it.
+    pub confidence: Confidence,
+    /// The mean absolute error that was validated near it; null if none was.
+    pub validated_error: Option<f64>,
+    /// The measured device that is most like it.
+    pub nearest_device: String,
+    /// The part of the time that is of kernels or devices unlike what was measured.
+    pub extrapolated_share: f64,
+    /// Of weights and values together.
+    pub memory_bytes: u64,
+    /// Whether they are less than the memory of the device.
+    pub fits: bool,
+}
+
+impl Recorded {
+    /// What is kept of a prediction.
+    pub fn new(whole: &Whole, outline: &Outline, device: &Device, made_at: Timestamp) -> Self {
+        let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+        let kernels = text(serde_json::to_string(&outline.kernels));
+        let inputs = digest(format!("{kernels}\n{}", text(serde_json::to_string(device))));
+        let id = digest(format!(
+            "{} {} {} {} {} {inputs}",
+            whole.model, whole.shape, whole.device, whole.model_version, whole.fit
+        ));
+        Self {
+            format: FORMAT,
+            id,
+            made_at,
+            model: whole.model.clone(),
+            shape: whole.shape.clone(),
+            precision: "f32".to_owned(),
+            device: whole.device.clone(),
+            mark: whole.mark,
+            model_version: whole.model_version,
+            fit: whole.fit.clone(),
+            inputs,
+            predicted_ms: whole.predicted_ms,
+            low_ms: whole.low_ms,
+            high_ms: whole.high_ms,
+            confidence: whole.confidence,
+            validated_error: whole.validated_error,
+            nearest_device: whole.nearest_device.clone(),
+            extrapolated_share: whole.extrapolated_share,
+            memory_bytes: whole.memory_bytes,
+            fits: whole.fits,
+        }
+    }
+}
+
+/// Appends predictions to the file of a folder, which is made if it is not there.
+///
+/// # Errors
+/// The folder or the file cannot be written.
+pub fn append(folder: &Path, predictions: &[Recorded]) -> io::Result<()> {
+    let mut text = String::new();
+    for prediction in predictions {
+        text += &serde_json::to_string(prediction)?;
+        text.push('\n');
+    }
+    fs::create_dir_all(folder)?;
+    let path = folder.join(FILE);
+    // A line that a kill cut short must not swallow the first of ours.
+    let cut = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(if cut { format!("\n{text}") } else { text }.as_bytes())?;
+    file.sync_data()
+}
+
+/// Reads the predictions of a folder, and tells of lines that are none.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn read(folder: &Path) -> io::Result<(Vec<Recorded>, Vec<Fault>)> {
+    let path = folder.join(FILE);
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        read => read?,
+    };
+    let (mut predictions, mut faults, mut offset) = (Vec::new(), Vec::new(), 0);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match parse(line.trim_ascii()) {
+            _ if line.trim_ascii().is_empty() => {}
+            Ok(prediction) => predictions.push(prediction),
+            Err(detail) => faults.push(Fault { path: path.clone(), offset, detail }),
+        }
+        offset += line.len() as u64;
+    }
+    Ok((predictions, faults))
+}
+
+fn parse(line: &[u8]) -> Result<Recorded, String> {
+    let read: Recorded =
+        serde_json::from_slice(line).map_err(|error| format!("is no prediction: {error}"))?;
+    if read.format != FORMAT {
+        return Err(format!("is of format {}, and this program knows {FORMAT}", read.format));
+    }
+    if read.mark != Mark::Simulated {
+        return Err(format!("is marked {}, and a prediction is simulated", read.mark));
+    }
+    let is_interval = read.low_ms > 0.0
+        && read.low_ms <= read.predicted_ms
+        && read.predicted_ms <= read.high_ms
+        && read.high_ms.is_finite();
+    if !is_interval {
+        return Err(format!(
+            "predicts {} ms in an interval from {} to {} ms",
+            read.predicted_ms, read.low_ms, read.high_ms
+        ));
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prediction(id: &str) -> Recorded {
+        Recorded {
+            format: FORMAT,
+            id: id.to_owned(),
+            made_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            model: "m".into(),
+            shape: "b1".into(),
+            precision: "f32".into(),
+            device: "Tesla P4".into(),
+            mark: Mark::Simulated,
+            model_version: 1,
+            fit: "f".into(),
+            inputs: "i".into(),
+            predicted_ms: 2.0,
+            low_ms: 1.0,
+            high_ms: 3.0,
+            confidence: Confidence::Low,
+            validated_error: None,
+            nearest_device: "Tesla T4".into(),
+            extrapolated_share: 0.5,
+            memory_bytes: 7,
+            fits: true,
+        }
+    }
+
+    #[test]
+    fn predictions_come_back_and_damage_costs_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions");
+        assert_eq!(read(&path).unwrap(), Default::default());
+        append(&path, &[prediction("1"), prediction("2")]).unwrap();
+        // A kill in the middle of a line.
+        let file = path.join(FILE);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes.truncate(bytes.len() - 10);
+        fs::write(&file, bytes).unwrap();
+        append(&path, &[prediction("3")]).unwrap();
+        let (found, faults) = read(&path).unwrap();
+        assert_eq!(found, [prediction("1"), prediction("3")]);
+        assert_eq!(faults.len(), 1);
+        let line = serde_json::to_string(&prediction("1")).unwrap().len() as u64 + 1;
+        assert_eq!((&faults[0].path, faults[0].offset), (&file, line));
+    }
+
+    #[test]
+    fn what_claims_to_be_measured_is_refused() {
+        let text = serde_json::to_string(&prediction("1")).unwrap();
+        let real = text.replace("\"simulated\"", "\"real\"");
+        assert!(parse(real.as_bytes()).unwrap_err().contains("is marked real"));
+        let newer = text.replace("\"format\":1", "\"format\":2");
+        assert!(parse(newer.as_bytes()).unwrap_err().contains("is of format 2"));
+    }
+}
