@@ -28,8 +28,10 @@ fn folder() -> TempDir {
     for (name, peak, bandwidth) in &devices[..3] {
         for size in (1..=24).map(|step| 512 * step) {
             let size_f = f64::from(size);
-            let product = 2.0 * size_f.powi(3) / 1e6 / peak / 0.75;
-            let rows = 65_536.0 * size_f * 8.0 / 1e6 / bandwidth / 0.75;
+            // Noise of up to 3 %, the same each time.
+            let noise = 1.0 + 0.015 * (f64::from(size / 512 * 7 % 5) - 2.0);
+            let product = noise * 2.0 * size_f.powi(3) / 1e6 / peak / 0.75;
+            let rows = noise * 65_536.0 * size_f * 8.0 / 1e6 / bandwidth / 0.75;
             table += &format!("linear,{name},1,{size},{size},{size},,{product}\n");
             table += &format!("relu,{name},65536,,,,{size},{rows}\n");
             table += &format!("softmax,{name},65536,,,,{size},{}\n", 1.5 * rows);

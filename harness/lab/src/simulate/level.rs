@@ -211,8 +211,12 @@ mod tests {
         let devices = named(&["NVIDIA A100-PCIE-40GB", "Tesla V100-PCIE-32GB", "Tesla T4"]);
         let rows = rows(&devices, &[(0.6, 0.9), (0.95, 0.7), (0.5, 0.7)]);
         let levels = Levels::learn(&devices, rows.iter().map(|(row, class)| (row, *class)));
-        let [twin] = &named(&["NVIDIA A100-SXM4-40GB"])[..] else { panic!() };
-        let estimate = levels.of(twin);
+        let twin = Device {
+            device: "NVIDIA twin".to_owned(),
+            memory_bandwidth_gb_s: 1.1 * devices[0].memory_bandwidth_gb_s,
+            ..devices[0].clone()
+        };
+        let estimate = levels.of(&twin);
         assert!((0.55..0.72).contains(&estimate.compute), "{estimate:?}");
         assert!((0.82..0.9).contains(&estimate.memory), "{estimate:?}");
     }

@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn two_families_are_too_few() {
         let known: Vec<Known> =
-            machine(RATES, 0.1).into_iter().filter(|r| r.family < "2".to_owned()).collect();
+            machine(RATES, 0.1).into_iter().filter(|r| ["0", "1"].contains(&&*r.family)).collect();
         assert_eq!(validate(&known), None);
     }
 

@@ -160,7 +160,7 @@ impl Trees {
         let features = outlines[0].features.len();
         let mut booster = GradientBooster::default()
             .set_objective_type(ObjectiveType::SquaredLoss)
-            .set_iterations(200)
+            .set_iterations(150)
             .set_learning_rate(0.08)
             .set_max_leaves(15)
             .set_max_depth(8)
