@@ -99,9 +99,7 @@ pub(super) fn validate(devices: &[Device], rows: &[Row<'_>]) -> Result<Validatio
                 .fold(f64::INFINITY, f64::min)
         })
         .collect();
-    let mut validation = summarise(devices, rows, &known, &beyond, &within, &distances);
-    validation.mape_within = within.iter().flat_map(apes).mean();
-    Ok(validation)
+    Ok(summarise(devices, rows, &known, &beyond, &within, &distances))
 }
 
 /// Learns without some rows and predicts them.
@@ -185,7 +183,7 @@ fn summarise(
         mape: beyond.iter().flat_map(apes).mean(),
         coverage: inside.iter().map(|inside| if *inside { 1.0 } else { 0.0 }).mean(),
         nominal_coverage: NOMINAL,
-        mape_within: f64::NAN,
+        mape_within: within.iter().flat_map(apes).mean(),
         worst: worst.collect(),
         spreads: Class::ALL
             .into_iter()
