@@ -13,6 +13,7 @@ mod printed;
 mod readme;
 mod robustness;
 mod runners;
+mod scanning;
 mod support;
 mod tidy;
 mod workflows;

@@ -17,6 +17,7 @@ mod process;
 mod query;
 mod rebuild;
 mod report;
+mod scan;
 mod suites;
 mod tool;
 
@@ -51,6 +52,8 @@ enum Command {
     History(history::Args),
     /// Tell people of verdicts: a comment, issues, e-mail, a webhook; each regression once
     Notify(notify::Args),
+    /// Find code and reports that present simulation as measurement
+    Scan(scan::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
     /// A tool of a suite: models, verify, infer, …
@@ -74,6 +77,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Query(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),
+        Command::Scan(args) => args.run(),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }
