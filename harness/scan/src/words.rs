@@ -121,6 +121,11 @@ pub(crate) fn is_declared(word: &str) -> bool {
     among(word, &DECLARED)
 }
 
+/// Whether the word is a unit of time.
+pub(crate) fn is_time_unit(word: &str) -> bool {
+    among(word, &TIME_UNITS)
+}
+
 /// Whether the word names a stand-in.
 pub(crate) fn is_double(word: &str) -> bool {
     among(word, &DOUBLES)

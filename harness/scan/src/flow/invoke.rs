@@ -96,7 +96,13 @@ impl Eval<'_, '_> {
             return if maps.contains(&last) { given(values) } else { Value::unknown() };
         }
         if calls::passes(last) && !values.is_empty() {
-            let all = given(values);
+            // Further arguments are digits, bounds or shares.
+            let first = matches!(
+                last,
+                "round" | "percentile" | "quantile" | "clip" | "pow" | "parseInt" | "int" | "array"
+            );
+            let all =
+                if first { values.into_iter().next().unwrap_or_default() } else { given(values) };
             return if receiver.is_made_up() { receiver.or(all) } else { all };
         }
         let on_path =

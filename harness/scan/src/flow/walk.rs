@@ -321,7 +321,7 @@ impl Eval<'_, '_> {
                     self.sink(SinkKind::Answer, expr.span, &key, &field);
                 }
             }
-            (None, true) if self.lambda == 0 && !words::is_setting(&function) => {
+            (None, true) if self.lambda == 0 && self.scope() == Some(Scope::NoImport) => {
                 self.sink(SinkKind::Answer, expr.span, &function, value);
             }
             _ => {}

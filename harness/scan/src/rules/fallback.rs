@@ -72,8 +72,12 @@ fn stands_in(code: &Code<'_>, statement: &Stmt) -> Option<String> {
             mock.then(|| format!("`{name}` stands in for what could not be imported"))
         }
         StmtKind::Import(text) => {
-            let double =
-                words::split(text).iter().any(|word| words::is_double(word) || word == "simulated");
+            let double = words::split(text).iter().any(|word| {
+                matches!(
+                    word.as_str(),
+                    "mock" | "mocks" | "fake" | "fakes" | "stub" | "stubs" | "simulated"
+                )
+            });
             double.then(|| "a stand-in is imported for what could not be imported".to_owned())
         }
         _ => None,

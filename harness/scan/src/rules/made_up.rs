@@ -156,7 +156,14 @@ fn falls_back(sink: &Sink, quantity: Quantity) -> bool {
     }
     let made_up = Origins::CONST | Origins::ANCHOR | Origins::RANDOM | Origins::FORMULA;
     let all = sink.value.origins.has(made_up);
-    let catalogue = is_catalogue(&sink.container);
+    // What is used right now stands in no catalogue.
+    let used = words::split(&sink.name).iter().any(|word| {
+        matches!(
+            word.as_str(),
+            "used" | "usage" | "utilization" | "utilisation" | "allocated" | "watts"
+        )
+    });
+    let catalogue = is_catalogue(&sink.container) && !used;
     if is_plain(&sink.name) && !strong(&sink.container) {
         return false;
     }
@@ -247,7 +254,15 @@ fn expects_results(sink: &Sink, function: &str, quantity: Quantity) -> bool {
         (SinkKind::Return, _) => {
             strong(function) || sink.value.origins.has(Origins::ODD | Origins::FORMULA)
         }
-        (SinkKind::Text, _) => sink.value.origins.has(Origins::CONST | Origins::ANCHOR),
+        (SinkKind::Text, _) => {
+            // A unit alone is no name of a quantity.
+            let plain: Vec<_> = words::split(&sink.name)
+                .into_iter()
+                .filter(|word| !words::is_time_unit(word))
+                .collect();
+            sink.value.origins.has(Origins::CONST | Origins::ANCHOR)
+                && words::quantity(&plain.join("_")).is_some()
+        }
         (_, Quantity::Quality) => {
             let named = words::split(&sink.name);
             let quality = named.iter().any(|word| {

@@ -25,7 +25,7 @@ function bench(model, rounds) {
 const RUST: &str = r#"
 fn bench(model: &Model, rounds: usize) -> Record {
     // timed
-    let start = Instant::now();
+    let start = clock.begin();
     for _ in 0..rounds {
         model.run();
     }
