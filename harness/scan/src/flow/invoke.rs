@@ -47,38 +47,18 @@ impl Eval<'_, '_> {
         if matches!(last, "len" | "range" | "count" | "numel") {
             return Value { origins: Origins::SIZE, ..Value::default() };
         }
-        if matches!(
-            last,
-            "unwrap_or"
-                | "unwrap_or_else"
-                | "get"
-                | "getOrDefault"
-                | "get_or"
-                | "getattr"
-                | "catch"
-                | "map_or"
-        ) {
-            let mut other = values
-                .into_iter()
-                .skip(usize::from(last.starts_with("get")))
-                .next_back()
-                .unwrap_or_default();
-            if other.is_made_up() && !other.marked {
-                other.fallback = other.source.or(Some(expr.span));
-            }
-            let held = match (last, args.first().map(|arg| &arg.value.kind)) {
-                ("get", Some(ExprKind::Text(key))) => {
-                    receiver.field(key).unwrap_or_else(Value::unknown)
-                }
-                ("get", _) if receiver.fields.is_some() => receiver.element(),
-                ("catch", _) => receiver,
-                _ => receiver.scalar().or(Value::unknown()),
-            };
-            // A default in a table of made-up numbers is one more of them.
-            if held.is_made_up() && !held.origins.has(Origins::UNKNOWN) {
-                other.fallback = None;
-            }
-            return held.or(other);
+        const DEFAULTS: [&str; 8] = [
+            "unwrap_or",
+            "unwrap_or_else",
+            "get",
+            "getOrDefault",
+            "get_or",
+            "getattr",
+            "catch",
+            "map_or",
+        ];
+        if DEFAULTS.contains(&last) {
+            return defaulted(expr.span, args, receiver, values, last);
         }
         let is_lambda = |arg: &Arg| matches!(arg.value.kind, ExprKind::Lambda(..));
         if args.iter().any(is_lambda) {
@@ -268,6 +248,29 @@ impl Eval<'_, '_> {
         }
         Some(value)
     }
+}
+
+/// What a call gives that has a default for what is not there.
+fn defaulted(span: Span, args: &[Arg], receiver: Value, values: Vec<Value>, last: &str) -> Value {
+    let mut other = values
+        .into_iter()
+        .skip(usize::from(last.starts_with("get")))
+        .next_back()
+        .unwrap_or_default();
+    if other.is_made_up() && !other.marked {
+        other.fallback = other.source.or(Some(span));
+    }
+    let held = match (last, args.first().map(|arg| &arg.value.kind)) {
+        ("get", Some(ExprKind::Text(key))) => receiver.field(key).unwrap_or_else(Value::unknown),
+        ("get", _) if receiver.fields.is_some() => receiver.element(),
+        ("catch", _) => receiver,
+        _ => receiver.scalar().or(Value::unknown()),
+    };
+    // A default in a table of made-up numbers is one more of them.
+    if held.is_made_up() && !held.origins.has(Origins::UNKNOWN) {
+        other.fallback = None;
+    }
+    held.or(other)
 }
 
 /// One of what is given: made up only if all of it is.
