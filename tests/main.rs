@@ -13,6 +13,7 @@ mod printed;
 mod readme;
 mod robustness;
 mod runners;
+mod scanning;
 mod simulating;
 mod support;
 mod tidy;

@@ -83,6 +83,7 @@ fn helps_are_what_was_accepted() {
         "bisect",
         "history",
         "notify",
+        "scan",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "xtask" } else { &command.replace(' ', "-") };

@@ -158,6 +158,7 @@ fn the_crate_edges_are_those_of_the_design() {
         "proofmark-models -> proofmark-kernels",
         "xtask -> proofmark",
         "xtask -> proofmark-lab",
+        "xtask -> proofmark-scan",
     ];
     assert_eq!(found, expected.map(str::to_owned).into());
 }

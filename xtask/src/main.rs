@@ -17,6 +17,7 @@ mod process;
 mod query;
 mod rebuild;
 mod report;
+mod scan;
 mod simulate;
 mod suites;
 mod tool;
@@ -54,6 +55,8 @@ enum Command {
     Notify(notify::Args),
     /// Predict how long operators and models take on devices that are absent; never a result of a run
     Simulate(simulate::Args),
+    /// Find code and reports that present simulation as measurement
+    Scan(scan::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
     /// A tool of a suite: models, verify, infer, …
@@ -78,6 +81,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),
         Command::Simulate(args) => args.run(open),
+        Command::Scan(args) => args.run(),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }
