@@ -83,6 +83,13 @@ pub(crate) fn split(name: &str) -> Vec<String> {
     words
 }
 
+/// The words of a sentence, in small letters; no sentence is longer than 2000 characters.
+pub(crate) fn of_text(text: &str) -> Vec<String> {
+    let lower: String = text.chars().take(2000).flat_map(char::to_lowercase).collect();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
 /// What a quantity is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quantity {

@@ -54,3 +54,82 @@ impl Store {
         Ok(new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+
+    /// A database, and files of predictions.
+    struct Folder(TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn db(&self) -> PathBuf {
+            self.0.path().join("results.duckdb")
+        }
+
+        fn records(&self) -> PathBuf {
+            self.0.path().join("records")
+        }
+
+        fn predictions(&self) -> PathBuf {
+            self.0.path().join("predictions")
+        }
+
+        fn open(&self) -> Store {
+            Store::open(&self.db()).unwrap()
+        }
+    }
+
+    /// A prediction with this id and interval.
+    fn prediction(id: &str, [low, predicted, high]: [f64; 3]) -> Recorded {
+        let text = serde_json::json!({
+            "format": 1, "id": id, "made_at": "2026-01-01T00:00:00Z", "model": "m", "shape": "b1", "precision": "f32",
+            "device": "Tesla P4", "mark": "simulated", "model_version": 1, "fit": "f", "inputs": "i",
+            "predicted_ms": predicted, "low_ms": low, "high_ms": high, "confidence": "low", "validated_error": 0.3,
+            "nearest_device": "Tesla T4", "extrapolated_share": 0.5, "memory_bytes": 7, "fits": true
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn predictions_have_a_table_of_their_own() {
+        let world = Folder::new();
+        let all = [prediction("1", [1.0, 2.0, 3.0]), prediction("2", [2.0, 2.0, 2.0])];
+        recorded::append(&world.predictions(), &all).unwrap();
+        let ingest = || world.open().ingest_predictions(&world.predictions()).unwrap();
+        assert_eq!(ingest(), (2, Vec::new()));
+        assert_eq!(ingest(), (0, Vec::new()));
+        let count = |table: &str| {
+            let store = world.open();
+            let sql = format!("SELECT count(*) FROM {table}");
+            store.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        let counts = || ["predictions", "results", "latest_results"].map(count);
+        assert_eq!(counts(), [2, 0, 0]);
+        std::fs::remove_file(world.db()).unwrap();
+        let rebuilt = Store::rebuild(&world.db(), &world.records(), &world.predictions()).unwrap();
+        assert_eq!((rebuilt.predictions, counts()), (2, [2, 0, 0]));
+    }
+
+    #[test]
+    fn predictions_that_mean_nothing_get_in_by_no_way() {
+        for interval in [[3.0, 2.0, 3.0], [1.0, 2.0, 1.5], [0.0, 2.0, 3.0], [-1.0, -1.0, 3.0]] {
+            let world = Folder::new();
+            recorded::append(&world.predictions(), &[prediction("1", interval)]).unwrap();
+            let (new, faults) = world.open().ingest_predictions(&world.predictions()).unwrap();
+            assert_eq!((new, faults.len()), (0, 1), "{interval:?}");
+        }
+        let world = Folder::new();
+        let store = world.open();
+        let row = "INSERT INTO predictions VALUES ('1', '2026-01-01', 'm', 'b1', 'f32', 'd', 'real', 1, 'f', 'i', 2, 1, 3, \
+                   'low', 0.3, 'n', 0, 7, true)";
+        assert!(store.connection.execute_batch(row).is_err());
+        store.connection.execute_batch(&row.replace("'real'", "'simulated'")).unwrap();
+    }
+}

@@ -84,7 +84,9 @@ pub(crate) fn claims(sentence: &str) -> bool {
     }
     SAYS.iter().any(|phrase| {
         lower.match_indices(phrase).any(|(at, _)| {
-            let before = words::split(&lower[..at]);
+            // What turns a claim stands near it; a text may be of any length.
+            let start = lower[..at].char_indices().rev().nth(300).map_or(0, |(start, _)| start);
+            let before = words::of_text(&lower[start..at]);
             let near: Vec<_> = before.iter().rev().take(6).map(String::as_str).collect();
             let negated = near.iter().take(3).any(|word| {
                 matches!(
@@ -167,7 +169,7 @@ fn among(word: &str, list: &str) -> bool {
 /// Whether a sentence says that results were not measured.
 pub(crate) fn denies(sentence: &str) -> bool {
     let lower = sentence.to_lowercase();
-    let words = words::split(&lower);
+    let words = words::of_text(&lower);
     let phrase = DENIALS.iter().any(|phrase| lower.contains(phrase));
     let denied = words.iter().enumerate().any(|(at, word)| {
         let before = &words[..at];
@@ -225,9 +227,9 @@ pub(crate) fn states_origin(text: &str) -> bool {
         "timed on ",
     ];
     ran.iter().any(|phrase| lower.contains(phrase))
-        || words::split(text).iter().any(|word| {
+        || lower.split(|c: char| !c.is_alphanumeric()).any(|word| {
             matches!(
-                word.as_str(),
+                word,
                 "real"
                     | "simulated"
                     | "simulation"
