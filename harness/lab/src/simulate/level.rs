@@ -218,7 +218,8 @@ mod tests {
         };
         let estimate = levels.of(&twin);
         assert!((0.55..0.72).contains(&estimate.compute), "{estimate:?}");
-        assert!((0.82..0.9).contains(&estimate.memory), "{estimate:?}");
+        // The others' 0.7 and 0.9 have a mean of 0.76, from which its twin draws it.
+        assert!((0.8..0.9).contains(&estimate.memory), "{estimate:?}");
     }
 
     #[test]
