@@ -1,6 +1,6 @@
 //! `gate --base`: a change of the adopting workspace is built, run and judged, in a real repository.
 
-use crate::support::Adopter;
+use crate::support::{Adopter, target_dir};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -153,11 +153,15 @@ fn equal_code_passes_and_is_run_only_when_asked() {
     assert_eq!(finding(&gate, TRIPLE, "latency")["verdict"], "undecided");
     let gate = adopter.gate(&[&["--base", "HEAD", "--strict"][..], &flags].concat(), 1);
     assert!(finding(&gate, TRIPLE, "latency")["p"].is_null(), "{gate}");
+    let bystander = target_dir().join("debug/deps/conformance-0123456789abcdef");
+    fs::write(&bystander, "").unwrap();
     let flags = ["--filter", "double*", "--compile-time"];
     let gate = adopter.gate(&[&["--base", "HEAD"][..], &flags].concat(), 0);
     let builds = finding(&gate, "all suites", "compile-time");
     assert_eq!(builds["processes"], serde_json::json!({"base": 4, "head": 4}));
     assert!(builds["base_value"].as_f64() > Some(0.01), "{builds}");
+    // Programs of other packages that have the names of its targets are left where they are.
+    assert!(bystander.exists());
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Manifest {
 }
 
 /// A workspace and what it declares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Where cargo puts what it builds.
@@ -35,7 +35,7 @@ pub(crate) struct Workspace {
 }
 
 /// A suite that is declared and not yet built.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Declared {
     package: String,
     folder: PathBuf,
@@ -78,6 +78,11 @@ impl Workspace {
     /// The cargo profile with which suites are built.
     pub(crate) fn profile(&self) -> &str {
         &self.profile
+    }
+
+    /// The same workspace, built in another folder.
+    pub(crate) fn in_target(&self, target: PathBuf) -> Self {
+        Self { target, ..self.clone() }
     }
 
     /// Builds the suites and finds their programs. Cargo's progress goes to the user.

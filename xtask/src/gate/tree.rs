@@ -79,12 +79,17 @@ pub(crate) fn checkout(context: &Context, name: &str, commit: &str) -> Result<Wo
     if !folder.join("Cargo.toml").exists() {
         bail!("{commit} has no workspace at {}", within.display());
     }
-    let mut workspace = suites::read(&folder, context.workspace.profile())?;
+    let workspace = suites::read(&folder, context.workspace.profile())?;
     if workspace.root.canonicalize()? != folder.canonicalize()? {
         bail!("{} is no workspace of its own in {commit}", within.display());
     }
-    workspace.target = context.workspace.target.join("proofmark-gate").join(name);
-    Ok(workspace)
+    Ok(apart(context, &workspace, name))
+}
+
+/// The workspace with a target folder of its own, inside the user's.
+pub(crate) fn apart(context: &Context, workspace: &Workspace, name: &str) -> Workspace {
+    let target = context.workspace.target.join("proofmark-gate").join(name);
+    workspace.in_target(target)
 }
 
 /// Whether the folder is a worktree of its own, and not just inside of another.
