@@ -11,6 +11,7 @@ use proofmark_lab::simulate::recorded::{self, Recorded};
 use proofmark_lab::simulate::whole::{self, Outline, Whole};
 use proofmark_lab::simulate::{Device, Fit};
 use proofmark_lab::store::Store;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,7 +78,8 @@ fn keep(context: &Context, predictions: impl Iterator<Item = Recorded>) -> Resul
     let folder = &context.predictions;
     let (known, _) = recorded::read(folder)
         .with_context(|| format!("failed to read the predictions in {}", folder.display()))?;
-    let is_new = |prediction: &Recorded| !known.iter().any(|known| known.id == prediction.id);
+    let known: HashSet<&str> = known.iter().map(|known| known.id.as_str()).collect();
+    let is_new = |prediction: &Recorded| !known.contains(prediction.id.as_str());
     let new: Vec<Recorded> = predictions.filter(is_new).collect();
     recorded::append(folder, &new)
         .with_context(|| format!("failed to write the predictions into {}", folder.display()))?;
