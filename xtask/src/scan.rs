@@ -7,7 +7,7 @@ use crate::process;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use proofmark::exit;
-use proofmark_scan::archive::{self, Restored};
+use proofmark_scan::archive::{self, Archived, Restored};
 use proofmark_scan::{Confidence, Options, Scan, plan, sarif, scan};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -138,11 +138,16 @@ fn set_aside(found: &Scan, base: &Path, folder: &Path) -> Result<()> {
     let moved = archive::archive(&found.findings, base, folder, clock::now())
         .with_context(|| format!("failed to move reports into {}", folder.display()))?;
     match moved {
-        Some((path, manifest)) => eprintln!(
-            "{} reports moved aside; cargo xtask scan --undo {} brings them back",
-            manifest.moved.len(),
-            path.display()
-        ),
+        Some(Archived { path, manifest, left }) => {
+            eprintln!(
+                "{} reports moved aside; cargo xtask scan --undo {} brings them back",
+                manifest.moved.len() - left.len(),
+                path.display()
+            );
+            for (report, why) in left {
+                eprintln!("error: {} was not moved: {why}", report.display());
+            }
+        }
         None => eprintln!("no report to move"),
     }
     Ok(())
