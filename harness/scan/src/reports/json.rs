@@ -220,26 +220,21 @@ const TELLING: &str =
 const PROSE: &str = "note notes description title summary comment comments disclaimer warning message details methodology caption \
     name remark remarks header about conclusion";
 
-/// Whether any of the words stands in a list of words.
-fn any_among(words: &[String], list: &str) -> bool {
-    words.iter().any(|word| list.split_whitespace().any(|found| found == word))
-}
-
 fn says_text(key: &[String], text: &str) -> Option<Says> {
     let words = words::split(text);
-    if any_among(key, TELLING) && words.len() <= 6 {
+    if prose::any_among(key, TELLING) && words.len() <= 6 {
         let stands_in = words.iter().any(|word| words::is_double(word));
-        let double =
-            stands_in || any_among(&words, "simulated simulation synthetic emulated estimated");
-        let negated = any_among(&words, "not no non");
+        let double = stands_in
+            || prose::any_among(&words, "simulated simulation synthetic emulated estimated");
+        let negated = prose::any_among(&words, "not no non");
         if double && !negated {
             return Some(Says::Simulated);
         }
-        if any_among(&words, "real measured") && !negated && !double {
+        if prose::any_among(&words, "real measured") && !negated && !double {
             return Some(Says::Real);
         }
     }
-    if !any_among(key, PROSE) {
+    if !prose::any_among(key, PROSE) {
         return None;
     }
     let sentences = prose::sentences(text, 1);
