@@ -156,8 +156,11 @@ fn open_end(file: &File<'_>) -> Option<(usize, Confidence, String)> {
     })
 }
 
-/// Whether brackets or a string are open at the end of a text, which may have comments.
+/// Whether brackets or a string are open at the end of a text that begins as JSON does, perhaps with a comment.
 fn is_open(text: &str) -> bool {
+    if !text.trim_start().starts_with(['{', '[', '/']) {
+        return false;
+    }
     let mut depth = 0i64;
     let mut quote = None;
     let mut chars = text.chars().peekable();

@@ -105,6 +105,8 @@ fn what_is_no_json_may_be_cut_off_all_the_same() {
         "[1, 2,]",
         "{'a': 'b\"[', \"c\": -Infinity}",
         "{}\n{}",
+        "<p>this isn't JSON [</p>",
+        "don't edit this, it's made by a program",
     ] {
         assert_eq!(found(text), [], "{text}");
     }
