@@ -215,6 +215,15 @@ fn a_folder_that_is_something_else_becomes_no_archive() {
 }
 
 #[test]
+fn the_folder_that_one_is_in_becomes_no_archive_though_it_holds_nothing() {
+    for files in [&[][..], &[(".proofmarkignore", IGNORE)]] {
+        let desk = Desk::new(files);
+        let error = desk.archive_into(".", &[]).unwrap_err();
+        assert!(error.to_string().contains("you are in"), "{error}");
+    }
+}
+
+#[test]
 fn an_archive_is_made_only_if_something_moves() {
     let desk = Desk::new(&[("code.py", "x = 1\n"), ("r.json", "1")]);
     assert_eq!(desk.archive(&["code.py"]).map(|(path, _)| path), None);

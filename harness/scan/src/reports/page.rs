@@ -399,6 +399,7 @@ mod tests {
         for (parts, stated) in [
             (&["They ran", "on the desk"][..], true),
             (&["A", "measurement"], true),
+            (&["They ran on", "a desk"], true),
             (&["They ran", "off"], false),
             (&["surreal", &"word ".repeat(40), "real"], true),
             (&["surreal things", &"word ".repeat(40)], false),
