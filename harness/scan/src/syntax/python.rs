@@ -102,27 +102,22 @@ fn expression_statement(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> 
 }
 
 fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
-    let condition = match field(node, "condition") {
-        Some(condition) => expression(low, condition),
-        None => low.expr(node, ExprKind::Null),
-    };
-    let then = body(low, node, "consequence");
     let mut cursor = node.walk();
     let others: Vec<_> = node.children_by_field_name("alternative", &mut cursor).collect();
-    let mut otherwise = Vec::new();
-    for other in others.into_iter().rev() {
-        otherwise = match other.kind() {
-            "elif_clause" => {
-                let condition = match field(other, "condition") {
-                    Some(condition) => expression(low, condition),
-                    None => low.expr(other, ExprKind::Null),
-                };
-                let then = body(low, other, "consequence");
-                vec![low.stmt(other, StmtKind::If { condition, then, otherwise })]
-            }
-            _ => body(low, other, "body"),
-        };
-    }
+    chosen(low, node, &others)
+}
+
+/// An `if` or `elif` and what is there instead of it; each `elif` is one level deeper.
+fn chosen(low: &mut Lowering<'_>, node: Node<'_>, others: &[Node<'_>]) -> Stmt {
+    let condition = *boxed(low, node, "condition");
+    let then = body(low, node, "consequence");
+    let otherwise = match others.split_first() {
+        Some((other, rest)) if other.kind() == "elif_clause" => {
+            low.deeper(|low| chosen(low, *other, rest)).into_iter().collect()
+        }
+        Some((other, _)) => body(low, *other, "body"),
+        None => Vec::new(),
+    };
     low.stmt(node, StmtKind::If { condition, then, otherwise })
 }
 
@@ -413,20 +408,36 @@ fn comprehension(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     ExprKind::Each(element, sources)
 }
 
+/// Sides of a chained comparison beyond this are not looked at.
+const MAX_SIDES: usize = 100;
+
 fn comparison(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let mut cursor = node.walk();
     let operators: Vec<_> = node
         .children_by_field_name("operators", &mut cursor)
         .map(|operator| low.text(operator))
         .collect();
-    let mut sides = all(low, node).into_iter();
-    let Some(mut left) = sides.next() else { return ExprKind::Null };
-    for (at, right) in sides.enumerate() {
-        let operator = operators.get(at).cloned().unwrap_or_else(|| "==".to_owned());
-        let kind = ExprKind::Binary(operator, Box::new(left), Box::new(right));
-        left = low.expr(node, kind);
-    }
-    left.kind
+    let sides: Vec<_> = children(node).into_iter().take(MAX_SIDES).collect();
+    compared(low, node, &sides, &operators).kind
+}
+
+/// The last side compared with all before it, which are one level deeper.
+fn compared(
+    low: &mut Lowering<'_>,
+    node: Node<'_>,
+    sides: &[Node<'_>],
+    operators: &[String],
+) -> Expr {
+    let (right, before) = match sides.split_last() {
+        Some((only, [])) => return expression(low, *only),
+        Some(parts) => parts,
+        None => return low.expr(node, ExprKind::Null),
+    };
+    let left = low.deeper(|low| compared(low, node, before, operators));
+    let left = left.unwrap_or_else(|| low.expr(node, ExprKind::Other(Vec::new())));
+    let right = expression(low, *right);
+    let operator = operators.get(before.len() - 1).cloned().unwrap_or_else(|| "==".to_owned());
+    low.expr(node, ExprKind::Binary(operator, Box::new(left), Box::new(right)))
 }
 
 fn ternary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {

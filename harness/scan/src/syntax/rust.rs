@@ -112,7 +112,7 @@ fn flow(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
             let other = field(node, "alternative").and_then(|clause| clause.named_child(0));
             let otherwise = match other {
                 Some(block) if block.kind() == "block" => valued(low, block, StmtKind::Value),
-                Some(nested) => vec![flow(low, nested)],
+                Some(nested) => low.deeper(|low| flow(low, nested)).into_iter().collect(),
                 None => Vec::new(),
             };
             // With an `else` it may be the value of its block.
@@ -175,12 +175,15 @@ fn declaration(low: &mut Lowering<'_>, node: Node<'_>) -> Option<StmtKind> {
 
 /// The name that a pattern binds, or its names.
 fn name_of(low: &Lowering<'_>, pattern: Node<'_>) -> Expr {
+    let mut pattern = pattern;
+    while matches!(pattern.kind(), "mut_pattern" | "ref_pattern") {
+        match children(pattern).pop() {
+            Some(inner) => pattern = inner,
+            None => break,
+        }
+    }
     let kind = match pattern.kind() {
         "identifier" => ExprKind::Name(low.text(pattern)),
-        "mut_pattern" | "ref_pattern" => match children(pattern).pop() {
-            Some(inner) => return name_of(low, inner),
-            None => ExprKind::Null,
-        },
         _ => ExprKind::List(
             children(pattern)
                 .into_iter()
@@ -312,10 +315,14 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     }
 }
 
+/// Names of a path beyond this are not looked at.
+const MAX_PARTS: usize = 32;
+
 /// `a::b::c` as `a.b.c`, without what stands in angle brackets.
 fn path(text: &str, low: &Lowering<'_>, node: Node<'_>) -> Expr {
     let mut found: Option<Expr> = None;
-    for part in text.split("::").filter(|part| !part.is_empty() && !part.contains(['<', '>'])) {
+    let parts = text.split("::").filter(|part| !part.is_empty() && !part.contains(['<', '>']));
+    for part in parts.take(MAX_PARTS) {
         let name = part.trim().to_owned();
         let kind = match found.take() {
             Some(outer) => ExprKind::Member(Box::new(outer), name),
