@@ -127,7 +127,7 @@ fn one(
     if !language.is_report() && text.len() > MAX_BYTES || long {
         return Err(format!("{shown}: too large, or not written by a person"));
     }
-    let file = File { path: &place.path, inner: &place.inner, language, text };
+    let file = File::new(&place.path, &place.inner, language, text);
     let (mut found, comments) = judge(&file);
     if language.is_report() && !file.is_test() {
         found.extend(cited::check(&file, roots, Ages { committed: options.committed }));
@@ -139,7 +139,7 @@ fn one(
 /// The findings of one text by itself, as if it were the file `path`: those that need other files are left out.
 pub fn scan_text(path: &Path, text: &str) -> Vec<Finding> {
     let Some(language) = Language::of(path) else { return Vec::new() };
-    let file = File { path, inner: path, language, text };
+    let file = File::new(path, path, language, text);
     let (mut found, comments) = judge(&file);
     suppress::apply(&file, &comments, &mut found);
     found.sort();

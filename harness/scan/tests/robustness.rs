@@ -50,6 +50,38 @@ fn nesting_and_length_have_bounds() {
         scan_text(Path::new(name), &chain);
         scan_text(Path::new(name), &text);
     }
+    // What is flat to the eye and nests in the tree: a start, what is repeated, how often, an end.
+    for (name, start, again, times, end) in [
+        ("a.py", "if a:\n latency = 1\n", "elif b:\n latency = 2\n", 8_000, ""),
+        ("a.py", "latency = a", " < a", 20_000, "\n"),
+        ("a.py", "latency = ", "(a < b < ", 4_000, "1.5"),
+        ("a.py", "def latency():\n", " if not has_x: return 1\n", 20_000, " return 2\n"),
+        ("a.py", "latency = 1\n", "x = {\"a\": x}\n", 20_000, "y = x\n"),
+        ("a.py", "latency = 1\nx = {}\n", "x[\"a\"] = x\n", 20_000, "y = x\n"),
+        ("a.js", "let x = {latency: 1};\n", "x.a = x;\n", 20_000, "f(x);\n"),
+        ("a.js", "if (a) { latency = 1; }", " else if (b) { latency = 2; }", 8_000, "\n"),
+        ("a.rs", "fn latency() { if a { }", " else if b { 1 }", 8_000, " }\n"),
+        ("a.rs", "fn f() { latency(a", "::a", 20_000, ") }\n"),
+        ("a.rs", "fn f() { let ", "ref ", 20_000, "latency = 1; }\n"),
+    ] {
+        scan_text(Path::new(name), &format!("{start}{}{end}", again.repeat(times)));
+    }
+}
+
+#[test]
+fn many_names_and_fields_are_no_harm() {
+    let names = |one: &dyn Fn(usize) -> String| (0..10_000).map(one).collect::<String>();
+    let fields = names(&|n| format!("\"latency_{n}_ms\": {n}.5, "));
+    let broken = fields.replace(", ", ",\n");
+    for text in [
+        format!("def bench():\n    return {{{broken}}}\n"),
+        names(&|n| format!("latency_{n} = {n}.5\n")),
+        format!("x = {{}}\n{}", names(&|n| format!("x.latency_{n} = {n}.5\n"))),
+        names(&|n| format!("def f_{n}():\n    if mock_{n}:\n        pass\n")),
+        format!("def f_ms():\n{}", " is_simulated = True\n".repeat(10_000)),
+    ] {
+        scan_text(Path::new("a.py"), &text);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::calls::{self, Random};
 use super::eval::Eval;
 use super::marks::{self, Mark};
-use super::{Origins, Scope, SinkKind, Value};
+use super::{Beside, Origins, Scope, SinkKind, Value};
 use crate::syntax::{Arg, Expr, ExprKind, Record, Span};
 use crate::words;
 
@@ -110,7 +110,7 @@ impl Eval<'_, '_> {
             _ => String::new(),
         };
         let constructs = last.chars().next().is_some_and(char::is_uppercase);
-        let siblings: Vec<String> = args.iter().filter_map(|arg| arg.name.clone()).collect();
+        let beside = Beside::of(args.iter().filter_map(|arg| arg.name.as_ref()));
         let keywords: Record = Record {
             name: constructs.then(|| last.clone()),
             fields: args.iter().filter_map(|a| Some((a.name.clone()?, a.value.clone()))).collect(),
@@ -141,7 +141,7 @@ impl Eval<'_, '_> {
             });
             let records = constructs || words::is_measuring(&last);
             if let (Some(name), true) = (&arg.name, records) {
-                self.sink_beside(SinkKind::Field, arg.value.span, name, &value, &siblings);
+                self.sink_beside(SinkKind::Field, arg.value.span, name, &value, &beside);
             }
             values.push(value);
         }

@@ -17,6 +17,7 @@ use crate::file::File;
 use crate::syntax::{Function, Span, Stmt, StmtKind, Unit, visit};
 use crate::words;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Variables and paths by name.
 type Env = BTreeMap<String, Value>;
@@ -49,6 +50,30 @@ pub(crate) enum Scope {
     Asked,
 }
 
+/// What the keys of a record say.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// How many of them name quantities.
+    pub(crate) quantities: usize,
+    words: BTreeSet<String>,
+}
+
+impl Beside {
+    fn of<'k>(keys: impl Iterator<Item = &'k String>) -> Rc<Self> {
+        let mut beside = Self::default();
+        for key in keys {
+            beside.quantities += usize::from(words::quantity(key).is_some());
+            beside.words.extend(words::split(key));
+        }
+        Rc::new(beside)
+    }
+
+    /// Whether a key has one of these words.
+    pub(crate) fn has(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.words.contains(*word))
+    }
+}
+
 /// A place where a number is presented.
 #[derive(Clone, Debug)]
 pub(crate) struct Sink {
@@ -58,8 +83,8 @@ pub(crate) struct Sink {
     pub(crate) name: String,
     /// The names around it: the variable or the call that the record goes to.
     pub(crate) container: String,
-    /// The keys beside it.
-    pub(crate) siblings: Vec<String>,
+    /// The keys beside it, shared by all of a record.
+    pub(crate) beside: Rc<Beside>,
     pub(crate) value: Value,
     /// An index into the functions of the unit.
     pub(crate) function: usize,
@@ -205,3 +230,6 @@ fn imports(statement: &Stmt) -> bool {
     });
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,12 @@
 //! Walks the statements of a function and keeps what its variables hold.
 
 use super::eval::Eval;
+use super::value::join;
 use super::{
     Analysis, Env, Origins, Scope, Sink, SinkKind, Value, calls, is_import_failure, marks,
 };
 use crate::syntax::{Expr, ExprKind, Handler, Stmt, StmtKind};
 use crate::words;
-use std::collections::BTreeSet;
-use std::rc::Rc;
 
 /// Walks a function: what it returns, what its variables hold at its end, and its sinks.
 pub(super) fn function(analysis: &Analysis<'_>, at: usize) -> (Value, Env, Vec<Sink>) {
@@ -44,18 +43,19 @@ pub(super) fn is_size(name: &str) -> bool {
 
 impl Eval<'_, '_> {
     pub(super) fn block(&mut self, statements: &[Stmt]) {
-        for (at, statement) in statements.iter().enumerate() {
+        let outer = self.scopes.len();
+        for statement in statements {
             self.statement(statement);
             // What follows `if available: return …` is reached where it is not available.
-            if let StmtKind::If { condition, then, otherwise } = &statement.kind {
+            if let StmtKind::If { condition, then, otherwise } = &statement.kind
+                && otherwise.is_empty()
+                && ends(then)
+            {
                 let scope = self.scopes(condition).1;
-                if scope.is_some() && otherwise.is_empty() && ends(then) {
-                    let rest = statements.get(at + 1..).unwrap_or_default();
-                    self.scoped(scope, |eval| eval.block(rest));
-                    return;
-                }
+                self.scopes.extend(scope);
             }
         }
+        self.scopes.truncate(outer);
     }
 
     fn statement(&mut self, statement: &Stmt) {
@@ -111,7 +111,10 @@ impl Eval<'_, '_> {
             joined = match joined {
                 _ if ends(body) => joined,
                 None => Some(left),
-                Some(joined) => Some(join(joined, left)),
+                Some(mut joined) => {
+                    join(&mut joined, &left);
+                    Some(joined)
+                }
             };
         }
         self.env = joined.unwrap_or(before);
@@ -129,7 +132,7 @@ impl Eval<'_, '_> {
             let import = is_import_failure(&handler.catches, body);
             let scope = if import { Scope::NoImport } else { Scope::Failed };
             self.scoped(Some(scope), |eval| eval.block(&handler.body));
-            joined = join(joined, std::mem::take(&mut self.env));
+            join(&mut joined, &std::mem::take(&mut self.env));
         }
         self.env = joined;
         self.block(last);
@@ -184,7 +187,12 @@ impl Eval<'_, '_> {
         match &target.kind {
             ExprKind::Name(name) => {
                 let prefix = format!("{name}.");
-                self.env.retain(|path, _| !path.starts_with(&prefix));
+                let inner = self.env.range(prefix.clone()..).map(|(path, _)| path);
+                let inner: Vec<String> =
+                    inner.take_while(|path| path.starts_with(&prefix)).cloned().collect();
+                for path in inner {
+                    self.env.remove(&path);
+                }
                 self.env.insert(name.clone(), value);
             }
             ExprKind::Member(..) | ExprKind::Index(..) => self.store(target, value),
@@ -241,9 +249,7 @@ impl Eval<'_, '_> {
             return;
         }
         let held = self.env.entry(root.to_owned()).or_default();
-        let mut fields = held.fields.take().map(|fields| (*fields).clone()).unwrap_or_default();
-        fields.insert(key.to_owned(), value.clone());
-        held.fields = Some(Rc::new(fields));
+        held.set(key.to_owned(), value.clone());
     }
 
     fn give_back(&mut self, expr: &Expr) {
@@ -358,19 +364,4 @@ pub(crate) fn shown_name(expr: &Expr) -> &str {
 fn ends(body: &[Stmt]) -> bool {
     let last = body.last().map(|last| &last.kind);
     matches!(last, Some(StmtKind::Return(_) | StmtKind::Throw(_)))
-}
-
-/// What either of two ways leaves.
-fn join(mut left: Env, right: Env) -> Env {
-    let names: BTreeSet<String> = right.keys().cloned().collect();
-    for name in names {
-        if let Some(value) = right.get(&name) {
-            let joined = match left.remove(&name) {
-                Some(old) => old.or(value.clone()),
-                None => value.clone(),
-            };
-            left.insert(name, joined);
-        }
-    }
-    left
 }
