@@ -182,10 +182,7 @@ impl<'a, 'b> Eval<'a, 'b> {
             ExprKind::Index(object, key) => self.index(expr, object, key),
             ExprKind::Call(callee, args) => self.call(expr, callee, args),
             ExprKind::Record(record) => self.record(record),
-            ExprKind::List(items) => {
-                let values: Vec<_> = items.iter().map(|item| self.expr(item)).collect();
-                values.into_iter().reduce(Value::or).unwrap_or_default()
-            }
+            ExprKind::List(_) => self.with_items(expr).0,
             ExprKind::Each(element, sources) => {
                 sources.iter().for_each(|source| drop(self.expr(source)));
                 self.expr(element)
@@ -197,7 +194,7 @@ impl<'a, 'b> Eval<'a, 'b> {
             }
             ExprKind::Branch(subjects, arms) => self.branch(subjects, arms),
             ExprKind::Lambda(_, body) => {
-                self.lambda(body, Value::unknown());
+                drop(self.lambda(body));
                 Value::unknown()
             }
             ExprKind::Other(parts) => {
@@ -205,6 +202,13 @@ impl<'a, 'b> Eval<'a, 'b> {
                 Value::unknown()
             }
         }
+    }
+
+    /// What an expression gives, and what each item of it gives if it is a list.
+    pub(super) fn with_items(&mut self, expr: &Expr) -> (Value, Vec<Value>) {
+        let ExprKind::List(items) = &expr.kind else { return (self.expr(expr), Vec::new()) };
+        let values: Vec<_> = items.iter().map(|item| self.expr(item)).collect();
+        (values.iter().cloned().reduce(Value::or).unwrap_or_default(), values)
     }
 
     fn name(&self, name: &str) -> Value {
@@ -320,7 +324,7 @@ impl<'a, 'b> Eval<'a, 'b> {
     }
 
     /// Walks the body of a lambda, and gives what it returns.
-    pub(super) fn lambda(&mut self, body: &[Stmt], _given: Value) -> Value {
+    pub(super) fn lambda(&mut self, body: &[Stmt]) -> Value {
         let env = self.env.clone();
         let outer = std::mem::take(&mut self.lambda_value);
         self.lambda += 1;

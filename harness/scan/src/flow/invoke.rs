@@ -12,12 +12,12 @@ impl Eval<'_, '_> {
         let last = calls::name(callee);
         let receiver = match &callee.kind {
             ExprKind::Member(object, _) => self.expr(object),
-            ExprKind::Lambda(_, body) => self.lambda(body, Value::unknown()),
+            ExprKind::Lambda(_, body) => self.lambda(body),
             _ => Value::default(),
         };
-        let values = self.arguments(callee, args);
+        let (values, items): (Vec<_>, Vec<_>) = self.arguments(callee, args).into_iter().unzip();
         self.note_texts(callee, args, &values);
-        self.note_additions(expr, callee, args, &values);
+        self.note_additions(expr, callee, args, &values, &items);
         if calls::is_clock(callee) {
             return Value::of(Origins::CLOCK, expr.span);
         }
@@ -102,7 +102,8 @@ impl Eval<'_, '_> {
         }
     }
 
-    fn arguments(&mut self, callee: &Expr, args: &[Arg]) -> Vec<Value> {
+    /// The values of arguments, each with those of its items.
+    fn arguments(&mut self, callee: &Expr, args: &[Arg]) -> Vec<(Value, Vec<Value>)> {
         let last = calls::name(callee).to_owned();
         let fails = matches!(last.as_str(), "unwrap_or_else" | "catch" | "or_else");
         let holder = match &callee.kind {
@@ -131,19 +132,17 @@ impl Eval<'_, '_> {
         }
         let mut values = Vec::new();
         for arg in args {
-            let mut value = Value::default();
+            let (mut value, mut items) = (Value::default(), Vec::new());
             let scope = fails.then_some(Scope::Failed);
-            self.scoped(scope, |eval| {
-                value = match &arg.value.kind {
-                    ExprKind::Lambda(_, body) => eval.lambda(body, Value::unknown()),
-                    _ => eval.expr(&arg.value),
-                };
+            self.scoped(scope, |eval| match &arg.value.kind {
+                ExprKind::Lambda(_, body) => value = eval.lambda(body),
+                _ => (value, items) = eval.with_items(&arg.value),
             });
             let records = constructs || words::is_measuring(&last);
             if let (Some(name), true) = (&arg.name, records) {
                 self.sink_beside(SinkKind::Field, arg.value.span, name, &value, &beside);
             }
-            values.push(value);
+            values.push((value, items));
         }
         self.roots.pop();
         self.containers.pop();
@@ -166,7 +165,14 @@ impl Eval<'_, '_> {
     }
 
     /// What is added to a list or written to a file presents its numbers.
-    fn note_additions(&mut self, expr: &Expr, callee: &Expr, args: &[Arg], values: &[Value]) {
+    fn note_additions(
+        &mut self,
+        expr: &Expr,
+        callee: &Expr,
+        args: &[Arg],
+        values: &[Value],
+        items_of: &[Vec<Value>],
+    ) {
         const ADDS: [&str; 22] = [
             "append",
             "push",
@@ -203,13 +209,13 @@ impl Eval<'_, '_> {
             ExprKind::Text(text) => Some(text.clone()),
             _ => None,
         });
-        for (arg, value) in args.iter().zip(values) {
+        for ((arg, value), given) in args.iter().zip(values).zip(items_of) {
             let own = super::walk::shown_name(&arg.value);
             let names = [key.as_deref().unwrap_or_default(), own, &holder];
             let name = names.into_iter().find(|name| words::quantity(name).is_some());
             match &arg.value.kind {
                 ExprKind::Record(_) => {}
-                ExprKind::List(items) => self.sink_items(items),
+                ExprKind::List(items) => self.sink_items(items, given),
                 _ if value.fields.is_some() => self.sink_fields(expr.span, value),
                 _ => {
                     if let Some(name) = name {

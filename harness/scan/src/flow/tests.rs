@@ -25,3 +25,11 @@ fn the_numbers_of_a_record_share_what_stands_beside_them() {
     assert_eq!(found[0].beside.quantities, 50);
     assert!(found[0].beside.has(&["key7"]) && !found[0].beside.has(&["device"]));
 }
+
+#[test]
+fn items_of_lists_are_looked_at_once() {
+    let deep = format!("{}latency_ms{}", "x.append([".repeat(25), "]).b".repeat(25));
+    let text = format!("def f():\n    latency_ms = 1.5\n    {deep}\n    return [{deep}]\n");
+    let found = sinks("a.py", &text);
+    assert_eq!(found.len(), 2, "{found:#?}");
+}

@@ -256,11 +256,11 @@ impl Eval<'_, '_> {
         let name = self.function().name.clone();
         self.containers.push(name.clone());
         self.roots.push(expr.root_name().map(str::to_owned));
-        let value = self.expr(expr);
+        let (value, parts) = self.with_items(expr);
         self.sink_answer(expr, &value);
         if self.lambda == 0 {
             match &expr.kind {
-                ExprKind::List(items) => self.sink_items(items),
+                ExprKind::List(items) => self.sink_items(items, &parts),
                 ExprKind::Record(_) => {}
                 _ if value.fields.is_some() => self.sink_fields(expr.span, &value),
                 _ => self.sink(SinkKind::Return, expr.span, &name, &value),
@@ -335,12 +335,11 @@ impl Eval<'_, '_> {
     }
 
     /// The items of a returned tuple, by the names of their variables.
-    pub(super) fn sink_items(&mut self, items: &[Expr]) {
-        for item in items {
-            let name = shown_name(item).to_owned();
+    pub(super) fn sink_items(&mut self, items: &[Expr], values: &[Value]) {
+        for (item, value) in items.iter().zip(values) {
+            let name = shown_name(item);
             if !name.is_empty() {
-                let value = self.expr(item);
-                self.sink(SinkKind::Store, item.span, &name, &value);
+                self.sink(SinkKind::Store, item.span, name, value);
             }
         }
     }
