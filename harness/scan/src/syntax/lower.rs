@@ -36,6 +36,12 @@ pub(crate) fn children(node: Node<'_>) -> Vec<Node<'_>> {
     node.named_children(&mut cursor).filter(|child| !child.is_extra()).collect()
 }
 
+/// The first named child that is no comment.
+pub(crate) fn first(node: Node<'_>) -> Option<Node<'_>> {
+    let mut cursor = node.walk();
+    node.named_children(&mut cursor).find(|child| !child.is_extra())
+}
+
 /// The named child in this field.
 pub(crate) fn field<'a>(node: Node<'a>, name: &str) -> Option<Node<'a>> {
     node.child_by_field_name(name)
@@ -44,7 +50,9 @@ pub(crate) fn field<'a>(node: Node<'a>, name: &str) -> Option<Node<'a>> {
 /// The unit that grows, and where in a file its text stands.
 pub(crate) struct Lowering<'a> {
     pub(crate) text: &'a str,
-    pub(crate) first_line: usize,
+    /// The place in the file of what follows the first `skipped` bytes of the text, which stand in its first line.
+    at: Span,
+    skipped: usize,
     pub(crate) unit: Unit,
     depth: usize,
     /// The type whose methods are being read.
@@ -58,7 +66,26 @@ impl<'a> Lowering<'a> {
     pub(crate) fn new(text: &'a str, first_line: usize) -> Self {
         let mut unit = Unit::default();
         unit.functions.push(Function::default());
-        Self { text, first_line, unit, depth: 0, owner: None, in_test: false }
+        let at = Span { line: first_line, column: 1, ..Span::default() };
+        Self { text, at, skipped: 0, unit, depth: 0, owner: None, in_test: false }
+    }
+
+    /// Does this with another text that stands for a piece of this one: the piece is at `at`, and in the text after
+    /// `skipped` bytes.
+    pub(crate) fn within<T>(
+        &mut self,
+        text: &str,
+        skipped: usize,
+        at: Span,
+        work: impl FnOnce(&mut Lowering<'_>) -> T,
+    ) -> T {
+        let Self { unit, depth, owner, in_test, .. } = self;
+        let (unit, owner) = (std::mem::take(unit), owner.take());
+        let (depth, in_test) = (*depth, *in_test);
+        let mut inner = Lowering { text, at, skipped, unit, depth, owner, in_test };
+        let done = work(&mut inner);
+        (self.unit, self.owner) = (inner.unit, inner.owner);
+        done
     }
 
     pub(crate) fn text(&self, node: Node<'_>) -> String {
@@ -72,11 +99,16 @@ impl<'a> Lowering<'a> {
 
     pub(crate) fn span(&self, node: Node<'_>) -> Span {
         let point = node.start_position();
+        let moved = |byte: usize| (self.at.start + byte).saturating_sub(self.skipped);
+        let column = match point.row {
+            0 => (self.at.column + point.column).saturating_sub(self.skipped),
+            _ => point.column + 1,
+        };
         Span {
-            start: node.start_byte(),
-            end: node.end_byte(),
-            line: self.first_line + point.row,
-            column: point.column + 1,
+            start: moved(node.start_byte()),
+            end: moved(node.end_byte()),
+            line: self.at.line + point.row,
+            column,
         }
     }
 
@@ -111,8 +143,8 @@ impl<'a> Lowering<'a> {
         each_node(root, &mut |node| {
             if node.kind().contains("comment") && !node.kind().starts_with("doc_comment") {
                 self.unit.comments.push(Comment {
-                    line: self.first_line + node.start_position().row,
-                    end_line: self.first_line + node.end_position().row,
+                    line: self.at.line + node.start_position().row,
+                    end_line: self.at.line + node.end_position().row,
                     text: text_of(node, self.text).trim_end().to_owned(),
                 });
                 return false;
