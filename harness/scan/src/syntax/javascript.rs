@@ -1,6 +1,6 @@
 //! JavaScript and TypeScript, lowered.
 
-use super::lower::{Lowering, children, field};
+use super::lower::{Lowering, children, field, first};
 use super::{
     Arg, Arm, Class, ClassField, Expr, ExprKind, Function, Handler, Param, Record, Stmt, StmtKind,
     Unit,
@@ -43,15 +43,12 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
     let kind = match node.kind() {
         "expression_statement" => return evaluated(low, node),
         "lexical_declaration" | "variable_declaration" => return declared(low, node),
-        "return_statement" => {
-            StmtKind::Return(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "return_statement" => StmtKind::Return(first(node).map(|value| expression(low, value))),
         "if_statement" => {
             let condition = *boxed(low, node, "condition");
             let then = block(low, field(node, "consequence"));
             let other = field(node, "alternative");
-            let otherwise =
-                other.map(|clause| block(low, clause.named_child(0))).unwrap_or_default();
+            let otherwise = other.map(|clause| block(low, first(clause))).unwrap_or_default();
             StmtKind::If { condition, then, otherwise }
         }
         "for_statement" => {
@@ -71,9 +68,7 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
             StmtKind::Loop { head, target: None, body, counted: false }
         }
         "try_statement" => guarded(low, node),
-        "throw_statement" => {
-            StmtKind::Throw(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "throw_statement" => StmtKind::Throw(first(node).map(|value| expression(low, value))),
         "function_declaration" | "generator_function_declaration" => {
             let name = low.field_text(node, "name");
             return vec![function(low, node, name)];
@@ -100,7 +95,7 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
 }
 
 fn evaluated(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
-    let Some(inner) = node.named_child(0) else { return Vec::new() };
+    let Some(inner) = first(node) else { return Vec::new() };
     let augmented = inner.kind() == "augmented_assignment_expression";
     if !augmented && inner.kind() != "assignment_expression" {
         if inner.kind() == "unary_expression" && low.field_text(inner, "operator") == "delete" {
@@ -326,8 +321,12 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         | "await_expression"
         | "as_expression"
         | "satisfies_expression"
-        | "non_null_expression"
-        | "type_assertion" => match node.named_child(0) {
+        | "non_null_expression" => match first(node) {
+            Some(inner) => expression(low, inner).kind,
+            None => ExprKind::Null,
+        },
+        // The type stands before the value.
+        "type_assertion" => match children(node).pop() {
             Some(inner) => expression(low, inner).kind,
             None => ExprKind::Null,
         },
@@ -347,7 +346,7 @@ fn template(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         match child.kind() {
             "template_substitution" => {
                 text += "{}";
-                parts.extend(child.named_child(0).map(|inner| expression(low, inner)));
+                parts.extend(first(child).map(|inner| expression(low, inner)));
             }
             _ => text += &low.text(child),
         }
@@ -390,7 +389,7 @@ fn object(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                 record.fields.push((name, lambda));
             }
             "spread_element" | "rest_pattern" => {
-                record.spread.extend(entry.named_child(0).map(|inner| expression(low, inner)));
+                record.spread.extend(first(entry).map(|inner| expression(low, inner)));
             }
             _ => {}
         }

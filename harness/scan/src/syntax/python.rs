@@ -1,6 +1,6 @@
 //! Python, lowered.
 
-use super::lower::{Lowering, children, field};
+use super::lower::{Lowering, children, field, first};
 use super::{
     Arg, Arm, Class, ClassField, Expr, ExprKind, Function, Handler, Param, Record, Stmt, StmtKind,
     Unit,
@@ -32,7 +32,7 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
     let kind = match node.kind() {
         "expression_statement" => return expression_statement(low, node),
         "return_statement" => {
-            let value = node.named_child(0).map(|value| expression(low, value));
+            let value = first(node).map(|value| expression(low, value));
             StmtKind::Return(value)
         }
         "if_statement" => return Some(conditional(low, node)),
@@ -50,9 +50,7 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
         "function_definition" => return Some(function(low, node, Vec::new())),
         "class_definition" => return Some(class(low, node)),
         "decorated_definition" => return decorated(low, node),
-        "raise_statement" => {
-            StmtKind::Throw(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "raise_statement" => StmtKind::Throw(first(node).map(|value| expression(low, value))),
         "assert_statement" => {
             let parts = children(node).into_iter().map(|part| expression(low, part)).collect();
             StmtKind::Eval(low.expr(node, ExprKind::Other(parts)))
@@ -76,7 +74,7 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
 }
 
 fn expression_statement(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
-    let inner = node.named_child(0)?;
+    let inner = first(node)?;
     let assignment = matches!(inner.kind(), "assignment" | "augmented_assignment");
     if !assignment {
         let value = expression(low, inner);
@@ -210,7 +208,7 @@ fn params(low: &Lowering<'_>, list: Node<'_>) -> Vec<Param> {
     let one = |param: Node<'_>| {
         let name = field(param, "name").or_else(|| match param.kind() {
             "identifier" => Some(param),
-            _ => param.named_child(0),
+            _ => first(param),
         });
         let name = name.map(|name| low.text(name)).unwrap_or_default();
         Param { name, kind: low.field_text(param, "type") }
@@ -288,14 +286,14 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         }
         "comparison_operator" => comparison(low, node),
         "not_operator" => ExprKind::Not(boxed(low, node, "argument")),
-        "unary_operator" => match expression(low, node.named_child(0).unwrap_or(node)) {
+        "unary_operator" => match expression(low, first(node).unwrap_or(node)) {
             Expr { kind: ExprKind::Number(value), .. } => ExprKind::Number(-value),
             inner => ExprKind::Other(vec![inner]),
         },
         "conditional_expression" => ternary(low, node),
         "lambda" => lambda(low, node),
         "named_expression" => boxed(low, node, "value").kind,
-        "await" | "parenthesized_expression" => match node.named_child(0) {
+        "await" | "parenthesized_expression" => match first(node) {
             Some(inner) => expression(low, inner).kind,
             None => ExprKind::Null,
         },
@@ -347,7 +345,7 @@ fn call(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                 let name = keyword.then(|| low.field_text(arg, "name"));
                 let spread = arg.kind() == "dictionary_splat";
                 let inner = if keyword { field(arg, "value").unwrap_or(arg) } else { arg };
-                let inner = if spread { inner.named_child(0).unwrap_or(inner) } else { inner };
+                let inner = if spread { first(inner).unwrap_or(inner) } else { inner };
                 let name = if spread { Some("**".to_owned()) } else { name };
                 args.push(Arg { name, value: expression(low, inner) });
             }
@@ -385,7 +383,7 @@ fn dictionary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                     _ => record.fields.push((String::new(), value)),
                 }
             }
-            _ => record.spread.extend(entry.named_child(0).map(|inner| expression(low, inner))),
+            _ => record.spread.extend(first(entry).map(|inner| expression(low, inner))),
         }
     }
     ExprKind::Record(record)
@@ -400,7 +398,7 @@ fn comprehension(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                 sources.extend(field(clause, "right").map(|right| expression(low, right)));
             }
             "if_clause" => {
-                sources.extend(clause.named_child(0).map(|condition| expression(low, condition)));
+                sources.extend(first(clause).map(|condition| expression(low, condition)));
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Rust, lowered.
 
-use super::lower::{Lowering, children, field};
+use super::lower::{Lowering, children, field, first};
 use super::rust_macros;
 use super::{
     Arg, Arm, Class, ClassField, Expr, ExprKind, Function, Param, Record, Stmt, StmtKind, Unit,
@@ -87,7 +87,7 @@ fn item(low: &mut Lowering<'_>, node: Node<'_>, attributes: Vec<String>) -> Opti
         }
         "let_declaration" => declaration(low, node)?,
         "expression_statement" => {
-            let inner = node.named_child(0)?;
+            let inner = first(node)?;
             return low.deeper(|low| item(low, inner, attributes)).flatten();
         }
         "empty_statement"
@@ -109,7 +109,7 @@ fn flow(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
         "if_expression" if !low.field_text(node, "condition").starts_with("let ") => {
             let condition = *boxed(low, node, "condition");
             let then = field(node, "consequence").map(|block| valued(low, block, StmtKind::Value));
-            let other = field(node, "alternative").and_then(|clause| clause.named_child(0));
+            let other = field(node, "alternative").and_then(first);
             let otherwise = match other {
                 Some(block) if block.kind() == "block" => valued(low, block, StmtKind::Value),
                 Some(nested) => low.deeper(|low| flow(low, nested)).into_iter().collect(),
@@ -137,9 +137,7 @@ fn flow(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
             let body = field(node, "body").map(|body| items(low, body)).unwrap_or_default();
             StmtKind::Loop { head, target, body, counted: true }
         }
-        "return_expression" => {
-            StmtKind::Return(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "return_expression" => StmtKind::Return(first(node).map(|value| expression(low, value))),
         "assignment_expression" | "compound_assignment_expr" => {
             let augmented = node.kind() == "compound_assignment_expr";
             let target = *boxed(low, node, "left");
@@ -287,7 +285,7 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         | "await_expression"
         | "parenthesized_expression"
         | "type_cast_expression" => {
-            let inner = field(node, "value").or_else(|| node.named_child(0));
+            let inner = field(node, "value").or_else(|| first(node));
             inner.map_or(ExprKind::Null, |inner| expression(low, inner).kind)
         }
         "struct_expression" => literal(low, node),
@@ -345,7 +343,7 @@ fn number(text: &str) -> ExprKind {
 
 fn unary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let operator = low.text(node).chars().next();
-    let Some(inner) = node.named_child(0) else { return ExprKind::Null };
+    let Some(inner) = first(node) else { return ExprKind::Null };
     let inner = expression(low, inner);
     match (operator, inner.kind) {
         (Some('-'), ExprKind::Number(value)) => ExprKind::Number(-value),
@@ -369,7 +367,7 @@ fn literal(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                 let name = low.text(entry);
                 record.fields.push((name.clone(), low.expr(entry, ExprKind::Name(name))));
             }
-            _ => record.spread.extend(entry.named_child(0).map(|inner| expression(low, inner))),
+            _ => record.spread.extend(first(entry).map(|inner| expression(low, inner))),
         }
     }
     ExprKind::Record(record)
@@ -388,7 +386,7 @@ fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         pattern: pattern.unwrap_or_else(|| "if".to_owned()),
         body: then.unwrap_or_default(),
     }];
-    if let Some(other) = field(node, "alternative").and_then(|clause| clause.named_child(0)) {
+    if let Some(other) = field(node, "alternative").and_then(first) {
         let body = match other.kind() {
             "block" => valued(low, other, StmtKind::Value),
             _ => {
