@@ -326,29 +326,11 @@ pub(crate) fn passes(last: &str) -> bool {
 
 /// Whether a call waits for a fixed time: the amount, if it does. `setTimeout` is told apart by `sleeping_promise`.
 pub(crate) fn sleep<'a>(callee: &Expr, args: &'a [Arg]) -> Option<&'a Arg> {
-    const NAMES: [&str; 16] = [
-        "sleep",
-        "usleep",
-        "nanosleep",
-        "msleep",
-        "sleep_ms",
-        "sleep_us",
-        "sleepMs",
-        "sleep_for",
-        "spin_sleep",
-        "delay",
-        "busy_wait",
-        "busyWait",
-        "sleepSync",
-        "wait_ms",
-        "spin_wait",
-        "pause",
-    ];
     let last = name(callee);
     let root = callee.root_name().unwrap_or_default();
     let waits = last == "wait" && root == "Atomics" || last == "setTimeout" && args.len() == 1;
     let timers = last == "setTimeout" && root == "timers";
-    if !(NAMES.contains(&last) || waits || timers) {
+    if !(words::is_sleep(last) || waits || timers) {
         return None;
     }
     let amount = if last == "wait" { args.last() } else { args.first() }?;

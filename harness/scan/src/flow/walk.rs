@@ -280,38 +280,13 @@ impl Eval<'_, '_> {
 
     /// An answer that nothing computed, where what would compute it could not be had.
     fn sink_answer(&mut self, expr: &Expr, value: &Value) {
-        const ANSWERS: [&str; 22] = [
-            "score",
-            "scores",
-            "embedding",
-            "embeddings",
-            "output",
-            "outputs",
-            "result",
-            "results",
-            "logits",
-            "prediction",
-            "predictions",
-            "label",
-            "confidence",
-            "probability",
-            "probabilities",
-            "answer",
-            "similarity",
-            "loss",
-            "detections",
-            "boxes",
-            "tokens",
-            "vector",
-        ];
         let Some(Scope::NoImport | Scope::Absent | Scope::Failed) = self.scope() else { return };
         let random = value.fields.is_none()
             && value.origins.has(Origins::RANDOM)
             && !value.origins.has(Origins::HASHED);
         let key = value.fields.as_ref().and_then(|fields| {
             fields.iter().find(|(key, value)| {
-                let answers = words::split(key).iter().any(|word| ANSWERS.contains(&word.as_str()));
-                answers
+                words::names_answer(key)
                     && value.is_made_up()
                     && !value.origins.has(Origins::UNKNOWN | Origins::CLOCK)
             })
