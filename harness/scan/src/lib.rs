@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use syntax::Unit;
 
 /// Source files beyond this are not parsed.
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 /// A line longer than this is not written by a person.
 const MAX_LINE: usize = 20_000;
 /// Walks over syntax need stack, though their depth is bounded.
@@ -116,16 +116,20 @@ fn one(
     options: &Options<'_>,
 ) -> Result<(Vec<Finding>, usize), String> {
     let shown = place.path.display();
+    let language = place.language;
+    let length = std::fs::metadata(&place.path).map_or(0, |known| known.len());
+    let too_large = || format!("{shown}: too large, or not written by a person");
+    if !language.is_report() && length > MAX_BYTES {
+        return Err(too_large());
+    }
     let bytes = std::fs::read(&place.path).map_err(|error| format!("{shown}: {error}"))?;
     if bytes.iter().take(8_000).any(|byte| *byte == 0) {
         return Err(format!("{shown}: binary"));
     }
-    let Some(language) = Language::of(&place.path) else { return Ok((Vec::new(), 0)) };
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let long = !language.is_report() && text.lines().any(|line| line.len() > MAX_LINE);
-    if !language.is_report() && text.len() > MAX_BYTES || long {
-        return Err(format!("{shown}: too large, or not written by a person"));
+    if !language.is_report() && text.lines().any(|line| line.len() > MAX_LINE) {
+        return Err(too_large());
     }
     let file = File::new(&place.path, &place.inner, language, text);
     let (mut found, comments) = judge(&file);

@@ -111,6 +111,29 @@ fn links_lead_nowhere() {
 }
 
 #[test]
+fn a_file_by_two_names_is_scanned_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sub = folder.path().join("sub");
+    fs::create_dir(&sub).unwrap();
+    fs::write(sub.join("a.json"), "{\"latency_ms\": 1.").unwrap();
+    fs::write(sub.join(".proofmarkignore"), "old/\n").unwrap();
+    fs::write(sub.join("long.py"), "latency = 1\n".repeat(400_000)).unwrap();
+    let options =
+        Options { min_confidence: Confidence::Low, base: folder.path(), committed: &|_| None };
+    let dotted = folder.path().join(".").join("sub");
+    for paths in [
+        vec![sub.clone()],
+        vec![sub.clone(), sub.join("a.json")],
+        vec![folder.path().to_owned(), dotted.clone(), sub.clone()],
+        vec![dotted.join("a.json"), dotted],
+    ] {
+        let scan = scan(&paths, &options).unwrap();
+        assert_eq!((scan.files, scan.findings.len()), (2, 2), "{paths:?}: {scan:?}");
+        assert_eq!(scan.skipped.len(), 1, "{scan:?}");
+    }
+}
+
+#[test]
 fn what_is_ignored_needs_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let cut = "{\"latency_ms\": 1.";
