@@ -1,6 +1,6 @@
 //! What the lowering of each language shares: parsing with a bound, places, and ends that are open.
 
-use super::{Comment, Expr, ExprKind, Function, Span, Stmt, StmtKind, Unit};
+use super::{Arm, Class, Comment, Expr, ExprKind, Function, Span, Stmt, StmtKind, Unit};
 use crate::file::Language;
 use std::ops::ControlFlow;
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
@@ -47,6 +47,15 @@ pub(crate) fn field<'a>(node: Node<'a>, name: &str) -> Option<Node<'a>> {
     node.child_by_field_name(name)
 }
 
+/// Lowers one expression of a language; what is in it by `Lowering::expression`.
+type Here = fn(&mut Lowering<'_>, Node<'_>) -> ExprKind;
+
+/// An arm that only gives a value.
+pub(crate) fn arm(pattern: &str, value: Expr) -> Arm {
+    let span = value.span;
+    Arm { pattern: pattern.to_owned(), body: vec![Stmt { kind: StmtKind::Value(value), span }] }
+}
+
 /// The unit that grows, and where in a file its text stands.
 pub(crate) struct Lowering<'a> {
     pub(crate) text: &'a str,
@@ -55,6 +64,7 @@ pub(crate) struct Lowering<'a> {
     skipped: usize,
     pub(crate) unit: Unit,
     depth: usize,
+    here: Here,
     /// The type whose methods are being read.
     pub(crate) owner: Option<String>,
     /// Whether what is being read is code of tests.
@@ -63,11 +73,11 @@ pub(crate) struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     /// With the module's own function as the first one, still empty.
-    pub(crate) fn new(text: &'a str, first_line: usize) -> Self {
+    pub(crate) fn new(text: &'a str, first_line: usize, here: Here) -> Self {
         let mut unit = Unit::default();
         unit.functions.push(Function::default());
         let at = Span { line: first_line, column: 1, ..Span::default() };
-        Self { text, at, skipped: 0, unit, depth: 0, owner: None, in_test: false }
+        Self { text, at, skipped: 0, unit, depth: 0, here, owner: None, in_test: false }
     }
 
     /// Does this with another text that stands for a piece of this one: the piece is at `at`, and in the text after
@@ -79,10 +89,10 @@ impl<'a> Lowering<'a> {
         at: Span,
         work: impl FnOnce(&mut Lowering<'_>) -> T,
     ) -> T {
-        let Self { unit, depth, owner, in_test, .. } = self;
+        let Self { unit, depth, here, owner, in_test, .. } = self;
         let (unit, owner) = (std::mem::take(unit), owner.take());
-        let (depth, in_test) = (*depth, *in_test);
-        let mut inner = Lowering { text, at, skipped, unit, depth, owner, in_test };
+        let (depth, here, in_test) = (*depth, *here, *in_test);
+        let mut inner = Lowering { text, at, skipped, unit, depth, here, owner, in_test };
         let done = work(&mut inner);
         (self.unit, self.owner) = (inner.unit, inner.owner);
         done
@@ -118,6 +128,33 @@ impl<'a> Lowering<'a> {
 
     pub(crate) fn stmt(&self, node: Node<'_>, kind: StmtKind) -> Stmt {
         Stmt { kind, span: self.span(node) }
+    }
+
+    /// An expression, one level deeper.
+    pub(crate) fn expression(&mut self, node: Node<'_>) -> Expr {
+        let here = self.here;
+        let kind = self.deeper(|low| here(low, node));
+        self.expr(node, kind.unwrap_or(ExprKind::Other(Vec::new())))
+    }
+
+    /// The expression in a field; where there is none, null.
+    pub(crate) fn boxed(&mut self, node: Node<'_>, name: &str) -> Box<Expr> {
+        Box::new(match field(node, name) {
+            Some(child) => self.expression(child),
+            None => self.expr(node, ExprKind::Null),
+        })
+    }
+
+    /// All children as expressions.
+    pub(crate) fn all(&mut self, node: Node<'_>) -> Vec<Expr> {
+        children(node).into_iter().map(|child| self.expression(child)).collect()
+    }
+
+    /// Adds a class and gives the statement that declares it.
+    pub(crate) fn class(&mut self, node: Node<'_>, class: Class) -> Stmt {
+        let at = self.unit.classes.len();
+        self.unit.classes.push(class);
+        self.stmt(node, StmtKind::Class(at))
     }
 
     /// Goes one level down and does this there; none where it is too deep.
@@ -179,13 +216,9 @@ pub(crate) fn has_open_end(root: Node<'_>, text: &str) -> bool {
     let mut open = 0i64;
     let mut missing_at_end = false;
     let mut error_at_end = false;
-    let mut first_error = usize::MAX;
     each_node(root, &mut |node| {
         let kind = node.kind();
         let at_end = node.end_byte() >= end && node.start_byte() <= end;
-        if node.is_error() || node.is_missing() {
-            first_error = first_error.min(node.start_byte());
-        }
         missing_at_end |= node.is_missing() && at_end;
         error_at_end |= node.is_error() && at_end;
         if node.child_count() == 0 && !node.is_missing() {

@@ -9,7 +9,7 @@ use tree_sitter::Node;
 
 /// Lowers a file.
 pub(super) fn lower(root: Node<'_>, text: &str, first_line: usize) -> Unit {
-    let mut lowering = Lowering::new(text, first_line);
+    let mut lowering = Lowering::new(text, first_line, expression_here);
     lowering.comments(root);
     let body = items(&mut lowering, root);
     lowering.unit.functions[0].body = body;
@@ -79,11 +79,11 @@ fn item(low: &mut Lowering<'_>, node: Node<'_>, attributes: Vec<String>) -> Opti
             (low.owner, low.in_test) = outer;
             StmtKind::Block(body)
         }
-        "struct_item" => structure(low, node, &attributes),
+        "struct_item" => return Some(structure(low, node, &attributes)),
         "use_declaration" => StmtKind::Import(low.text(node)),
         "const_item" | "static_item" => {
             let target = low.expr(node, ExprKind::Name(low.field_text(node, "name")));
-            StmtKind::Assign { target, value: *boxed(low, node, "value"), augmented: false }
+            StmtKind::Assign { target, value: *low.boxed(node, "value"), augmented: false }
         }
         "let_declaration" => declaration(low, node)?,
         "expression_statement" => {
@@ -107,7 +107,7 @@ fn item(low: &mut Lowering<'_>, node: Node<'_>, attributes: Vec<String>) -> Opti
 fn flow(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
     let kind = match node.kind() {
         "if_expression" if !low.field_text(node, "condition").starts_with("let ") => {
-            let condition = *boxed(low, node, "condition");
+            let condition = *low.boxed(node, "condition");
             let then = field(node, "consequence").map(|block| valued(low, block, StmtKind::Value));
             let other = field(node, "alternative").and_then(first);
             let otherwise = match other {
@@ -127,26 +127,26 @@ fn flow(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
             StmtKind::If { condition, then: then.unwrap_or_default(), otherwise }
         }
         "while_expression" | "loop_expression" => {
-            let head = field(node, "condition").map(|head| expression(low, head));
+            let head = field(node, "condition").map(|head| low.expression(head));
             let body = field(node, "body").map(|body| items(low, body)).unwrap_or_default();
             StmtKind::Loop { head, target: None, body, counted: false }
         }
         "for_expression" => {
-            let head = field(node, "value").map(|head| expression(low, head));
+            let head = field(node, "value").map(|head| low.expression(head));
             let target = field(node, "pattern").map(|pattern| name_of(low, pattern));
             let body = field(node, "body").map(|body| items(low, body)).unwrap_or_default();
             StmtKind::Loop { head, target, body, counted: true }
         }
-        "return_expression" => StmtKind::Return(first(node).map(|value| expression(low, value))),
+        "return_expression" => StmtKind::Return(first(node).map(|value| low.expression(value))),
         "assignment_expression" | "compound_assignment_expr" => {
             let augmented = node.kind() == "compound_assignment_expr";
-            let target = *boxed(low, node, "left");
-            StmtKind::Assign { target, value: *boxed(low, node, "right"), augmented }
+            let target = *low.boxed(node, "left");
+            StmtKind::Assign { target, value: *low.boxed(node, "right"), augmented }
         }
         "break_expression" => StmtKind::Break,
         "continue_expression" => StmtKind::Skip,
         "block" | "unsafe_block" => StmtKind::Block(items(low, inner_block(node))),
-        _ => StmtKind::Eval(expression(low, node)),
+        _ => StmtKind::Eval(low.expression(node)),
     };
     low.stmt(node, kind)
 }
@@ -159,7 +159,7 @@ fn declaration(low: &mut Lowering<'_>, node: Node<'_>) -> Option<StmtKind> {
     let pattern = field(node, "pattern")?;
     let target = name_of(low, pattern);
     let value = field(node, "value")?;
-    let value = expression(low, value);
+    let value = low.expression(value);
     // `let … else { … }`: what is done where the pattern does not match.
     if let Some(other) = field(node, "alternative") {
         let body = items(low, inner_block(other));
@@ -211,7 +211,7 @@ fn function(low: &mut Lowering<'_>, node: Node<'_>, attributes: Vec<String>) -> 
     low.define(node, Function { name, owner, params, body, attributes, is_test, span })
 }
 
-fn structure(low: &mut Lowering<'_>, node: Node<'_>, attributes: &[String]) -> StmtKind {
+fn structure(low: &mut Lowering<'_>, node: Node<'_>, attributes: &[String]) -> Stmt {
     let is_test = low.in_test || is_test(attributes);
     let mut class = Class { name: low.field_text(node, "name"), is_test, ..Class::default() };
     let mut given = String::new();
@@ -225,31 +225,14 @@ fn structure(low: &mut Lowering<'_>, node: Node<'_>, attributes: &[String]) -> S
             }
         }
     }
-    low.unit.classes.push(class);
-    StmtKind::Class(low.unit.classes.len() - 1)
-}
-
-pub(super) fn expression(low: &mut Lowering<'_>, node: Node<'_>) -> Expr {
-    let kind = low.deeper(|low| expression_here(low, node));
-    low.expr(node, kind.unwrap_or(ExprKind::Other(Vec::new())))
-}
-
-fn boxed(low: &mut Lowering<'_>, node: Node<'_>, name: &str) -> Box<Expr> {
-    Box::new(match field(node, name) {
-        Some(child) => expression(low, child),
-        None => low.expr(node, ExprKind::Null),
-    })
-}
-
-fn all(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Expr> {
-    children(node).into_iter().map(|child| expression(low, child)).collect()
+    low.class(node, class)
 }
 
 fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     match node.kind() {
         "identifier" | "self" | "field_identifier" => ExprKind::Name(low.text(node)),
         "scoped_identifier" => path(&low.text(node), low, node).kind,
-        "generic_function" => boxed(low, node, "function").kind,
+        "generic_function" => low.boxed(node, "function").kind,
         "integer_literal" | "float_literal" => number(&low.text(node)),
         "boolean_literal" => ExprKind::Truth(low.text(node) == "true"),
         "string_literal" | "raw_string_literal" | "char_literal" => {
@@ -259,25 +242,25 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             )
         }
         "field_expression" => {
-            ExprKind::Member(boxed(low, node, "value"), low.field_text(node, "field"))
+            ExprKind::Member(low.boxed(node, "value"), low.field_text(node, "field"))
         }
         "index_expression" => {
-            let mut parts = all(low, node).into_iter();
+            let mut parts = low.all(node).into_iter();
             match (parts.next(), parts.next()) {
                 (Some(of), Some(at)) => ExprKind::Index(Box::new(of), Box::new(at)),
                 _ => ExprKind::Null,
             }
         }
         "call_expression" => {
-            let callee = boxed(low, node, "function");
-            let args = field(node, "arguments").map(|list| all(low, list)).unwrap_or_default();
+            let callee = low.boxed(node, "function");
+            let args = field(node, "arguments").map(|list| low.all(list)).unwrap_or_default();
             let args = args.into_iter().map(|value| Arg { name: None, value }).collect();
             ExprKind::Call(callee, args)
         }
         "macro_invocation" => rust_macros::lower(low, node),
         "binary_expression" => {
             let operator = low.field_text(node, "operator");
-            ExprKind::Binary(operator, boxed(low, node, "left"), boxed(low, node, "right"))
+            ExprKind::Binary(operator, low.boxed(node, "left"), low.boxed(node, "right"))
         }
         "unary_expression" => unary(low, node),
         "reference_expression"
@@ -286,10 +269,10 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         | "parenthesized_expression"
         | "type_cast_expression" => {
             let inner = field(node, "value").or_else(|| first(node));
-            inner.map_or(ExprKind::Null, |inner| expression(low, inner).kind)
+            inner.map_or(ExprKind::Null, |inner| low.expression(inner).kind)
         }
         "struct_expression" => literal(low, node),
-        "array_expression" | "tuple_expression" => ExprKind::List(all(low, node)),
+        "array_expression" | "tuple_expression" => ExprKind::List(low.all(node)),
         "if_expression" => conditional(low, node),
         "match_expression" => matching(low, node),
         "closure_expression" => closure(low, node),
@@ -309,7 +292,7 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             let body = vec![flow(low, node)];
             ExprKind::Branch(Vec::new(), vec![Arm { pattern: String::new(), body }])
         }
-        _ => ExprKind::Other(all(low, node)),
+        _ => ExprKind::Other(low.all(node)),
     }
 }
 
@@ -344,7 +327,7 @@ fn number(text: &str) -> ExprKind {
 fn unary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let operator = low.text(node).chars().next();
     let Some(inner) = first(node) else { return ExprKind::Null };
-    let inner = expression(low, inner);
+    let inner = low.expression(inner);
     match (operator, inner.kind) {
         (Some('-'), ExprKind::Number(value)) => ExprKind::Number(-value),
         (Some('!'), kind) => ExprKind::Not(Box::new(Expr { kind, span: inner.span })),
@@ -361,13 +344,13 @@ fn literal(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             "field_initializer" => {
                 let name = field(entry, "field").or_else(|| field(entry, "name"));
                 let name = name.map(|name| low.text(name)).unwrap_or_default();
-                record.fields.push((name, *boxed(low, entry, "value")));
+                record.fields.push((name, *low.boxed(entry, "value")));
             }
             "shorthand_field_initializer" => {
                 let name = low.text(entry);
                 record.fields.push((name.clone(), low.expr(entry, ExprKind::Name(name))));
             }
-            _ => record.spread.extend(first(entry).map(|inner| expression(low, inner))),
+            _ => record.spread.extend(first(entry).map(|inner| low.expression(inner))),
         }
     }
     ExprKind::Record(record)
@@ -377,8 +360,8 @@ fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let condition = field(node, "condition");
     let pattern = condition.and_then(|c| field(c, "pattern")).map(|pattern| low.text(pattern));
     let subject = match condition {
-        Some(condition) if condition.kind() == "let_condition" => *boxed(low, condition, "value"),
-        Some(condition) => expression(low, condition),
+        Some(condition) if condition.kind() == "let_condition" => *low.boxed(condition, "value"),
+        Some(condition) => low.expression(condition),
         None => low.expr(node, ExprKind::Null),
     };
     let then = field(node, "consequence").map(|block| valued(low, block, StmtKind::Value));
@@ -390,7 +373,7 @@ fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         let body = match other.kind() {
             "block" => valued(low, other, StmtKind::Value),
             _ => {
-                let value = expression(low, other);
+                let value = low.expression(other);
                 vec![low.stmt(other, StmtKind::Value(value))]
             }
         };
@@ -400,7 +383,7 @@ fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
 }
 
 fn matching(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
-    let subject = *boxed(low, node, "value");
+    let subject = *low.boxed(node, "value");
     let mut arms = Vec::new();
     for arm in field(node, "body").map(children).unwrap_or_default() {
         let pattern = low.field_text(arm, "pattern");
@@ -409,7 +392,7 @@ fn matching(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             "block" => valued(low, value, StmtKind::Value),
             "return_expression" => vec![flow(low, value)],
             _ => {
-                let inner = expression(low, value);
+                let inner = low.expression(value);
                 vec![low.stmt(value, StmtKind::Value(inner))]
             }
         };
@@ -427,7 +410,7 @@ fn closure(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             valued(low, body, |value| StmtKind::Return(Some(value)))
         }
         Some(value) => {
-            let inner = expression(low, value);
+            let inner = low.expression(value);
             vec![low.stmt(value, StmtKind::Return(Some(inner)))]
         }
         None => Vec::new(),

@@ -3,7 +3,7 @@
 //! tree-sitter leaves the arguments of macros as tokens. They are parsed once more as the arguments of a call.
 
 use super::lower::{Lowering, children, field, first, parse_tree};
-use super::{Arg, Expr, ExprKind, Record, Span, rust};
+use super::{Arg, Expr, ExprKind, Record, Span};
 use crate::file::Language;
 use tree_sitter::Node;
 
@@ -77,7 +77,7 @@ fn parsed(low: &mut Lowering<'_>, inner: &str, at: Span) -> Vec<Expr> {
         call.and_then(|n| if n.kind() == "expression_statement" { first(n) } else { Some(n) });
     let Some(list) = call.and_then(|call| field(call, "arguments")) else { return Vec::new() };
     low.within(&text, BEFORE.len(), at, |low| {
-        children(list).into_iter().map(|value| rust::expression(low, value)).collect()
+        children(list).into_iter().map(|value| low.expression(value)).collect()
     })
 }
 
