@@ -9,7 +9,7 @@ use crate::words;
 
 impl Eval<'_, '_> {
     pub(super) fn call(&mut self, expr: &Expr, callee: &Expr, args: &[Arg]) -> Value {
-        let last = calls::name(callee);
+        let last = callee.last_name();
         let receiver = match &callee.kind {
             ExprKind::Member(object, _) => self.expr(object),
             ExprKind::Lambda(_, body) => self.lambda(body),
@@ -104,7 +104,7 @@ impl Eval<'_, '_> {
 
     /// The values of arguments, each with those of its items.
     fn arguments(&mut self, callee: &Expr, args: &[Arg]) -> Vec<(Value, Vec<Value>)> {
-        let last = calls::name(callee).to_owned();
+        let last = callee.last_name().to_owned();
         let fails = matches!(last.as_str(), "unwrap_or_else" | "catch" | "or_else");
         let holder = match &callee.kind {
             ExprKind::Member(object, _) => object.last_name().to_owned(),
@@ -197,7 +197,7 @@ impl Eval<'_, '_> {
             "log",
             "put",
         ];
-        let last = calls::name(callee);
+        let last = callee.last_name();
         if !ADDS.contains(&last) {
             return;
         }
@@ -236,7 +236,7 @@ impl Eval<'_, '_> {
 
     /// What functions of this name in the same file return.
     fn own(&self, callee: &Expr, values: &[Value]) -> Option<Value> {
-        let name = calls::name(callee);
+        let name = callee.last_name();
         let found = self.analysis.named(name);
         let method = matches!(&callee.kind, ExprKind::Member(object, _) if !matches!(object.root_name(), Some("self" | "this" | "Self")));
         if found.is_empty() || found.contains(&self.at) || method && found.len() > 1 {

@@ -222,7 +222,7 @@ fn imports(statement: &Stmt) -> bool {
         visit::inside(expr, &mut |inner| {
             if let crate::syntax::ExprKind::Call(callee, _) = &inner.kind {
                 found |= matches!(
-                    calls::name(callee),
+                    callee.last_name(),
                     "require" | "import" | "import_module" | "__import__"
                 );
             }
