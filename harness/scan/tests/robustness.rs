@@ -81,6 +81,7 @@ fn many_names_and_fields_are_no_harm() {
         names(&|n| format!("latency_{n} = {n}.5\n")),
         format!("x = {{}}\n{}", names(&|n| format!("x.latency_{n} = {n}.5\n"))),
         names(&|n| format!("def f_{n}():\n    if mock_{n}:\n        pass\n")),
+        format!("def bench():\n{}", " # simulated\n latency_ms = 1.5\n".repeat(4_000)),
         format!("def f_ms():\n{}", " is_simulated = True\n".repeat(4_000)),
     ] {
         scan_text(Path::new("a.py"), &text);
