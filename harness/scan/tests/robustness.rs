@@ -82,6 +82,8 @@ fn many_names_and_fields_are_no_harm() {
         format!("x = {{}}\n{}", names(&|n| format!("x.latency_{n} = {n}.5\n"))),
         names(&|n| format!("def f_{n}():\n    if mock_{n}:\n        pass\n")),
         format!("def bench():\n{}", " # simulated\n latency_ms = 1.5\n".repeat(4_000)),
+        format!("def f():\n{}", names(&|n| format!(" latency_{n} = 1.5\n if a:\n  b = {n}\n"))),
+        format!("def f():\n{}", names(&|n| format!(" latency_{n} = map(lambda x: x, y)\n"))),
         format!("def f_ms():\n{}", " is_simulated = True\n".repeat(4_000)),
     ] {
         scan_text(Path::new("a.py"), &text);

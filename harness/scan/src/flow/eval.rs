@@ -1,7 +1,6 @@
 //! What an expression gives, and the sinks in it.
 
 use super::marks::{self, Mark};
-use super::value::join;
 use super::{Analysis, Beside, Env, Origins, Scope, Sink, SinkKind, Value};
 use crate::syntax::{Arm, Expr, ExprKind, Function, Record, Span, Stmt};
 use crate::words;
@@ -40,7 +39,7 @@ impl<'a, 'b> Eval<'a, 'b> {
         Self {
             analysis,
             at,
-            env: Env::new(),
+            env: Env::default(),
             returned: Value::default(),
             sinks: Vec::new(),
             marks: BTreeSet::new(),
@@ -275,8 +274,7 @@ impl<'a, 'b> Eval<'a, 'b> {
             drop(self.expr(subject));
             scopes = self.scopes(subject);
         }
-        let before = self.env.clone();
-        let mut joined: Option<Env> = None;
+        let mut ways = Vec::new();
         let mut found = Value::default();
         for arm in arms {
             let scope = match arm.pattern.as_str() {
@@ -285,7 +283,7 @@ impl<'a, 'b> Eval<'a, 'b> {
                 "else" => scopes.1.or_else(|| failed_before(arms)),
                 pattern => scope_of_pattern(pattern),
             };
-            self.env = before.clone();
+            self.env.begin();
             let mut value = Value::default();
             self.scoped(scope, |eval| {
                 value = eval.valued(&arm.body);
@@ -295,16 +293,9 @@ impl<'a, 'b> Eval<'a, 'b> {
                 value.fallback = value.fallback.or(value.source);
             }
             found = found.or(value);
-            let left = std::mem::take(&mut self.env);
-            joined = Some(match joined {
-                None => left,
-                Some(mut joined) => {
-                    join(&mut joined, &left);
-                    joined
-                }
-            });
+            ways.push(self.env.end());
         }
-        self.env = joined.unwrap_or(before);
+        self.env.join(&ways);
         found
     }
 
@@ -325,12 +316,12 @@ impl<'a, 'b> Eval<'a, 'b> {
 
     /// Walks the body of a lambda, and gives what it returns.
     pub(super) fn lambda(&mut self, body: &[Stmt]) -> Value {
-        let env = self.env.clone();
+        self.env.begin();
         let outer = std::mem::take(&mut self.lambda_value);
         self.lambda += 1;
         self.block(body);
         self.lambda -= 1;
-        self.env = env;
+        drop(self.env.end());
         std::mem::replace(&mut self.lambda_value, outer)
     }
 

@@ -229,8 +229,8 @@ impl Eval<'_, '_> {
         if let (Some(path), Some(value)) = (object.path(), values.last())
             && matches!(last, "append" | "push" | "push_back" | "add" | "extend")
         {
-            let old = self.env.remove(&path).unwrap_or_default();
-            self.env.insert(path, old.or(value.clone()));
+            let held = self.env.changed(&path);
+            *held = std::mem::take(held).or(value.clone());
         }
     }
 

@@ -4,12 +4,14 @@
 //! they return; everything else is unknown. The result is a list of sinks: places where a number is presented.
 
 pub(crate) mod calls;
+mod env;
 mod eval;
 mod invoke;
 pub(crate) mod marks;
 mod value;
 mod walk;
 
+use env::Env;
 pub(crate) use value::{Origins, Value};
 pub(crate) use walk::shown_name;
 
@@ -18,9 +20,6 @@ use crate::syntax::{Function, Span, Stmt, StmtKind, Unit, visit};
 use crate::words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// Variables and paths by name.
-type Env = BTreeMap<String, Value>;
 
 /// How a number is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +123,7 @@ impl<'a> Analysis<'a> {
             unit,
             sinks: Vec::new(),
             returned: vec![Value::default(); unit.functions.len()],
-            globals: Env::new(),
+            globals: Env::default(),
             absent: absent_names(unit),
             by_name,
             declared_file: file.declares_simulation(),

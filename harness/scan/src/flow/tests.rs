@@ -33,3 +33,24 @@ fn items_of_lists_are_looked_at_once() {
     let found = sinks("a.py", &text);
     assert_eq!(found.len(), 2, "{found:#?}");
 }
+
+#[test]
+fn ways_are_joined_and_taken_back() {
+    for (before, sinks_expected) in [
+        // Either way.
+        ("x = random.random()\n    if a:\n        x = b\n    else:\n        y = x", 1),
+        ("x = c\n    if a:\n        x = random.random()", 1),
+        ("x = random.random()\n    if a:\n        x = b\n    else:\n        x = c", 0),
+        // A way that ends leaves nothing.
+        ("x = c\n    if a:\n        x = random.random()\n        return 0", 0),
+        ("x = c\n    try:\n        y = b\n    except E:\n        x = random.random()", 1),
+        // What one way sets, another does not see; nor does what follows a lambda.
+        ("x = c\n    if a:\n        y = random.random()\n    else:\n        x = y.z", 0),
+        ("if a:\n        if b:\n            x = random.random()\n    else:\n        x = c", 1),
+    ] {
+        let text = format!("def bench():\n    {before}\n    return {{'latency_ms': x}}\n");
+        let found = sinks("a.py", &text);
+        let found = found.iter().filter(|sink| sink.kind == SinkKind::Field).count();
+        assert_eq!(found, sinks_expected, "{text}");
+    }
+}

@@ -195,7 +195,7 @@ impl Value {
 }
 
 /// Adds to what one way leaves what another leaves.
-pub(crate) fn join(left: &mut BTreeMap<String, Value>, right: &BTreeMap<String, Value>) {
+fn join(left: &mut BTreeMap<String, Value>, right: &BTreeMap<String, Value>) {
     for (name, value) in right {
         let held = left.entry(name.clone()).or_default();
         *held = std::mem::take(held).or(value.clone());

@@ -1,7 +1,6 @@
 //! Walks the statements of a function and keeps what its variables hold.
 
 use super::eval::Eval;
-use super::value::join;
 use super::{
     Analysis, Env, Origins, Scope, Sink, SinkKind, Value, calls, is_import_failure, marks,
 };
@@ -17,7 +16,7 @@ pub(super) fn function(analysis: &Analysis<'_>, at: usize) -> (Value, Env, Vec<S
             true => Value { origins: Origins::SIZE, ..Value::default() },
             false => Value::unknown(),
         };
-        eval.env.insert(param.name.clone(), value);
+        eval.env.set(&param.name, value);
     }
     eval.block(&function.body);
     let Eval { returned, env, mut sinks, marks, .. } = eval;
@@ -82,7 +81,7 @@ impl Eval<'_, '_> {
                 for (value, name) in items {
                     let value = self.expr(value);
                     if let Some(name) = name {
-                        self.env.insert(name.clone(), value.or(Value::unknown()).scalar());
+                        self.env.set(name, value.or(Value::unknown()).scalar());
                     }
                 }
                 self.block(body);
@@ -101,40 +100,34 @@ impl Eval<'_, '_> {
 
     /// Walks ways that exclude each other, and joins what they leave.
     pub(super) fn either(&mut self, ways: &[(Option<Scope>, &[Stmt])]) {
-        let before = self.env.clone();
-        let mut joined: Option<Env> = None;
+        let mut left = Vec::new();
         for (scope, body) in ways {
-            self.env = before.clone();
+            self.env.begin();
             self.scoped(*scope, |eval| eval.block(body));
+            let changes = self.env.end();
             // What ends here leaves nothing to what follows.
-            let left = std::mem::take(&mut self.env);
-            joined = match joined {
-                _ if ends(body) => joined,
-                None => Some(left),
-                Some(mut joined) => {
-                    join(&mut joined, &left);
-                    Some(joined)
-                }
-            };
+            if !ends(body) {
+                left.push(changes);
+            }
         }
-        self.env = joined.unwrap_or(before);
+        self.env.join(&left);
     }
 
     fn guarded(&mut self, body: &[Stmt], handlers: &[Handler], last: &[Stmt]) {
-        let before = self.env.clone();
+        self.env.begin();
         self.block(body);
-        let mut joined = std::mem::take(&mut self.env);
+        let mut ways = vec![self.env.end()];
         for handler in handlers {
-            self.env = before.clone();
+            self.env.begin();
             if let Some(name) = &handler.binding {
-                self.env.insert(name.clone(), Value::unknown());
+                self.env.set(name, Value::unknown());
             }
             let import = is_import_failure(&handler.catches, body);
             let scope = if import { Scope::NoImport } else { Scope::Failed };
             self.scoped(Some(scope), |eval| eval.block(&handler.body));
-            join(&mut joined, &std::mem::take(&mut self.env));
+            ways.push(self.env.end());
         }
-        self.env = joined;
+        self.env.join(&ways);
         self.block(last);
     }
 
@@ -186,14 +179,8 @@ impl Eval<'_, '_> {
     pub(super) fn bind(&mut self, target: &Expr, value: Value) {
         match &target.kind {
             ExprKind::Name(name) => {
-                let prefix = format!("{name}.");
-                let inner = self.env.range(prefix.clone()..).map(|(path, _)| path);
-                let inner: Vec<String> =
-                    inner.take_while(|path| path.starts_with(&prefix)).cloned().collect();
-                for path in inner {
-                    self.env.remove(&path);
-                }
-                self.env.insert(name.clone(), value);
+                self.env.forget(&format!("{name}."));
+                self.env.set(name, value);
             }
             ExprKind::Member(..) | ExprKind::Index(..) => self.store(target, value),
             ExprKind::List(items) => {
@@ -240,7 +227,7 @@ impl Eval<'_, '_> {
             self.set_field(root, object, key, &value);
         }
         if let Some(path) = target.path() {
-            self.env.insert(path, value);
+            self.env.set(&path, value);
         }
     }
 
@@ -248,8 +235,7 @@ impl Eval<'_, '_> {
         if !matches!(object.kind, ExprKind::Name(_)) || matches!(root, "self" | "this") {
             return;
         }
-        let held = self.env.entry(root.to_owned()).or_default();
-        held.set(key.to_owned(), value.clone());
+        self.env.changed(root).set(key.to_owned(), value.clone());
     }
 
     fn give_back(&mut self, expr: &Expr) {
