@@ -84,6 +84,7 @@ fn many_names_and_fields_are_no_harm() {
         format!("def bench():\n{}", " # simulated\n latency_ms = 1.5\n".repeat(4_000)),
         format!("def f():\n{}", names(&|n| format!(" latency_{n} = 1.5\n if a:\n  b = {n}\n"))),
         format!("def f():\n{}", names(&|n| format!(" latency_{n} = map(lambda x: x, y)\n"))),
+        format!("def bench():\n{}", " latency_ms = 1.5\n rows.append(latency_ms)\n".repeat(4_000)),
         format!("def f_ms():\n{}", " is_simulated = True\n".repeat(4_000)),
     ] {
         scan_text(Path::new("a.py"), &text);
