@@ -387,7 +387,7 @@ mod tests {
     fn a_source_in_json_may_be_named_around_its_date() {
         let text = "{\n\"generated\": \"2025-03-01\",\n\"SOURCE\": {\n\"Modified\": \"2025-05-01\"\n}\n}\n";
         let path = Path::new("r.json");
-        let file = File { path, inner: path, language: Language::Json, text };
+        let file = File::new(path, path, Language::Json, text);
         let found = check(&file, &[], Ages { committed: &|_| None });
         assert_eq!(found.iter().map(|found| found.line).collect::<Vec<_>>(), [4]);
     }

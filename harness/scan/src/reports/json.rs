@@ -49,10 +49,10 @@ pub(super) fn check(file: &File<'_>) -> Vec<Finding> {
     found
 }
 
-/// Whether a text may have what every finding needs: something that says that it is real, or a quantity.
+/// Whether a text may have what every finding needs: something that says whether it is real, samples, or a quantity.
 fn is_interesting(text: &str) -> bool {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    const REAL: [&str; 12] = [
+    const MARKS: [&str; 14] = [
         "real",
         "measure",
         "hardware",
@@ -65,56 +65,11 @@ fn is_interesting(text: &str) -> bool {
         "fake",
         "estimat",
         "placeholder",
-    ];
-    // Those that `may_matter` does not have; a unit of time ends a key.
-    const QUANTITIES: [&str; 42] = [
         "sample",
         "raw",
-        "ttft",
-        "tpot",
-        "itl",
-        "rtt",
-        "p50",
-        "p90",
-        "p95",
-        "p99",
-        "rps",
-        "iops",
-        "flops",
-        "gbps",
-        "mbps",
-        "toks",
-        "ips",
-        "gops",
-        "rss",
-        "joule",
-        "utili",
-        "power",
-        "temperature",
-        "f1",
-        "bleu",
-        "rouge",
-        "wer",
-        "mse",
-        "mae",
-        "precision",
-        "recall",
-        "auc",
-        "psnr",
-        "confidence",
-        "ms\"",
-        "us\"",
-        "ns\"",
-        "sec\"",
-        "secs\"",
-        "seconds",
-        "micros",
-        "nanos",
     ];
-    let built = WORDS.get_or_init(|| {
-        let words = REAL.iter().chain(&QUANTITIES);
-        AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
-    });
+    let built =
+        WORDS.get_or_init(|| AhoCorasick::builder().ascii_case_insensitive(true).build(MARKS).ok());
     words::may_matter(text) || built.as_ref().is_none_or(|words| words.is_match(text))
 }
 
