@@ -21,6 +21,7 @@ mod scan;
 mod simulate;
 mod suites;
 mod tool;
+mod validate;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Notify(notify::Args),
     /// Predict how long operators and models take on devices that are absent; never a result of a run
     Simulate(simulate::Args),
+    /// Show how wrong predictions were, by the results that may grade them
+    Validate(validate::Args),
     /// Find code and reports that present simulation as measurement
     Scan(scan::Args),
     /// Make the database anew from the record files
@@ -81,6 +84,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),
         Command::Simulate(args) => args.run(open),
+        Command::Validate(args) => args.run(&open()?),
         Command::Scan(args) => args.run(),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
