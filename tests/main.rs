@@ -17,4 +17,5 @@ mod scanning;
 mod simulating;
 mod support;
 mod tidy;
+mod validating;
 mod workflows;

@@ -1,6 +1,10 @@
 //! What the end-to-end tests share: the built command line, and a fresh copy of the adopting workspace.
 
 use assert_cmd::Command;
+use proofmark::record::{
+    DeviceFacts, Environment, FORMAT, Line, Metrics, Outcome, Purpose, Record, Samples,
+};
+use proofmark::{Fingerprint, Mark, Part};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -143,4 +147,41 @@ fn copy(from: &Path, to: &Path) {
             false => drop(fs::copy(&path, &target).unwrap()),
         }
     }
+}
+
+/// A measured result of the adopting workspace with three samples around a latency, of a machine called `here`.
+pub(crate) fn measured(case: &str, recorded_at: &str, latency_ns: f64) -> Record {
+    let mark = Mark::Real;
+    Record {
+        format: FORMAT,
+        id: format!("{case}-{recorded_at}"),
+        run: "run".into(),
+        recorded_at: recorded_at.parse().unwrap(),
+        suite: "adopter".into(),
+        case: case.parse().unwrap(),
+        purpose: Purpose::Measure,
+        outcome: Outcome::Passed,
+        mark: Some(mark),
+        device: Some(DeviceFacts::new(mark, "wood", "fingers")),
+        message: None,
+        samples: Samples {
+            latency_ns: vec![0.99 * latency_ns, latency_ns, 1.01 * latency_ns],
+            iterations: vec![1; 3],
+        },
+        metrics: Metrics::default(),
+        op_times: Vec::new(),
+        fallbacks: Vec::new(),
+        outputs: Vec::new(),
+        environment: Environment { machine: "here".into(), ..Environment::default() },
+        fingerprint: Fingerprint::new([Part::text("same", "1")]),
+    }
+}
+
+/// Writes a record file of a workspace and takes it in.
+pub(crate) fn store(adopter: &Adopter, records: &[Record]) {
+    let lines = records.iter().map(|record| serde_json::to_string(&Line::Result(record.clone())));
+    let text: String = lines.map(|line| line.unwrap() + "\n").collect();
+    fs::create_dir_all(adopter.path(".proofmark/records")).unwrap();
+    fs::write(adopter.path(".proofmark/records/made.jsonl"), text).unwrap();
+    adopter.xtask(&["rebuild"]).assert().success();
 }
