@@ -63,7 +63,7 @@ fn text(fit: &Fit, validation: &Validation) -> String {
             percent(errors.mape),
             percent(errors.bias),
             percent(errors.p90),
-            percent(errors.coverage),
+            errors.coverage.map_or_else(|| "unknown".to_owned(), percent),
             percent(errors.roofline_mape),
         ]);
     }
@@ -78,7 +78,7 @@ fn text(fit: &Fit, validation: &Validation) -> String {
          Of operators that were left out on devices that were not: mean error {}.\n\
          Products reach {} of the peak where power does not limit them; an operation in a chip of 12 nm at 1 GHz takes {energy:.1} pJ.\n",
         percent(validation.mape),
-        percent(validation.coverage),
+        validation.coverage.map_or_else(|| "unknown how many".to_owned(), percent),
         percent(validation.nominal_coverage),
         percent(validation.mape_within),
         percent(unlimited),

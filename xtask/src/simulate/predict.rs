@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use proofmark_lab::simulate::table;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Flags of `simulate predict`.
@@ -36,9 +36,7 @@ impl Args {
         if same_file(&self.ops, &self.out) {
             bail!("--out would overwrite the operators {ops}: give another file");
         }
-        let mut partial = self.out.clone().into_os_string();
-        partial.push(".part");
-        let partial = PathBuf::from(partial);
+        let partial = files::partial(&self.out);
         let output = File::create(&partial)
             .with_context(|| format!("failed to create {}", partial.display()))?;
         let since = Stopwatch::start();
@@ -53,6 +51,6 @@ impl Args {
     }
 }
 
-fn same_file(a: &PathBuf, b: &PathBuf) -> bool {
+fn same_file(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

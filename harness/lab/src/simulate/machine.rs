@@ -268,6 +268,21 @@ mod tests {
     }
 
     #[test]
+    fn a_family_does_not_teach_what_predicts_it() {
+        let known = machine(RATES, 0.05);
+        let mut slow = known.clone();
+        slow.iter_mut().filter(|r| r.family == "5").for_each(|r| r.latency_ns *= 20.0);
+        let predicted = |known: &[Known]| -> Vec<f64> {
+            let results = validate(known).unwrap().results;
+            results.iter().filter(|r| r.family == "5").map(|r| r.predicted).collect()
+        };
+        for (plain, slow) in predicted(&known).into_iter().zip(predicted(&slow)) {
+            assert!((plain / slow - 1.0).abs() < 1e-9, "{plain} {slow}");
+        }
+        assert_eq!(validate(&slow).unwrap().families["5"].coverage.unwrap().value, 0.0);
+    }
+
+    #[test]
     fn two_families_are_too_few() {
         let known: Vec<Known> =
             machine(RATES, 0.1).into_iter().filter(|r| ["0", "1"].contains(&&*r.family)).collect();

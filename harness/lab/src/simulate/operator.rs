@@ -172,14 +172,6 @@ impl Operator {
             _ => F32 * self.b * self.h * (self.operands() + 1.0),
         }
     }
-
-    /// Bytes of its output.
-    pub fn output_bytes(&self) -> f64 {
-        match self.op.as_str() {
-            "bmm" | "linear" => F32 * self.b * self.m * self.n,
-            _ => F32 * self.b * self.h,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -157,6 +157,8 @@ fn parse(line: &[u8]) -> Result<Recorded, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::operator::Operator;
+    use super::super::whole::Kernel;
     use super::*;
     use std::fs;
 
@@ -224,5 +226,56 @@ mod tests {
         let old = text.replace("\"endpoint\":null,\"machine\":null,\"reality\":\"real\",", "");
         assert!(old.len() < text.len());
         assert_eq!(parse(old.as_bytes()).unwrap(), Recorded { format: 1, ..prediction("1") });
+    }
+
+    #[test]
+    fn a_prediction_is_another_if_anything_that_it_follows_from_is() {
+        let device = Device::published().unwrap().remove(0);
+        let outline = Outline {
+            model: "m".into(),
+            shape: "b1".into(),
+            weight_bytes: 1,
+            value_bytes: 1,
+            kernels: Vec::new(),
+        };
+        let whole = Whole {
+            model: "m".into(),
+            shape: "b1".into(),
+            device: device.device.clone(),
+            mark: Mark::Simulated,
+            model_version: 1,
+            fit: "f".into(),
+            predicted_ms: 2.0,
+            low_ms: 1.0,
+            high_ms: 3.0,
+            confidence: Confidence::Low,
+            validated_error: None,
+            nearest_device: "d".into(),
+            extrapolated_share: 0.0,
+            shares: Default::default(),
+            memory_bytes: 2,
+            fits: true,
+            parts: Vec::new(),
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let id = |whole: &Whole, outline: &Outline, device: &Device| {
+            Recorded::new(whole, outline, device, now).id
+        };
+        let first = id(&whole, &outline, &device);
+        assert_eq!(Recorded::new(&whole, &outline, &device, Timestamp::MAX).id, first);
+        for other in [
+            Whole { model: "n".into(), ..whole.clone() },
+            Whole { shape: "b2".into(), ..whole.clone() },
+            Whole { device: "e".into(), ..whole.clone() },
+            Whole { fit: "g".into(), ..whole.clone() },
+            Whole { model_version: 2, ..whole.clone() },
+        ] {
+            assert_ne!(id(&other, &outline, &device), first, "{other:?}");
+        }
+        let operator = Operator { op: "relu".into(), b: 1.0, m: 0.0, n: 0.0, k: 0.0, h: 1.0 };
+        let kernels = vec![Kernel { node: "relu".into(), operator }];
+        assert_ne!(id(&whole, &Outline { kernels, ..outline.clone() }, &device), first);
+        let faster = Device { clock_mhz: 9.0, ..device.clone() };
+        assert_ne!(id(&whole, &outline, &faster), first);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::device::Device;
 use super::interval::{NOMINAL, Spread, Spreads, ape};
+use super::level::Levels;
 use super::model::{Core, FitError, Row};
 use super::operator::Class;
 use rayon::prelude::*;
@@ -29,8 +30,9 @@ pub struct Errors {
     pub bias: f64,
     /// The 90 % quantile of |predicted - real| / real.
     pub p90: f64,
-    /// The part of real times inside the interval that the other devices' errors gave.
-    pub coverage: f64,
+    /// The part of real times inside the interval that the other devices' errors gave; nothing if there are fewer than
+    /// two others.
+    pub coverage: Option<f64>,
     /// Mean of |roofline - real| / real, with published peaks: what one would have without a model.
     pub roofline_mape: f64,
 }
@@ -53,8 +55,8 @@ pub struct Validation {
     pub errors: Vec<Errors>,
     /// The mean error over all rows of devices left out.
     pub mape: f64,
-    /// The part of all rows inside their intervals.
-    pub coverage: f64,
+    /// The part of all rows inside their intervals; nothing with fewer than three devices.
+    pub coverage: Option<f64>,
     /// What the intervals should hold.
     pub nominal_coverage: f64,
     /// Mean error over operators left out on devices that were measured.
@@ -74,11 +76,22 @@ impl Validation {
 /// Residuals, logarithms of real / predicted, by class; each with the index of its row.
 type Residuals = BTreeMap<Class, Vec<(usize, f64)>>;
 
+/// What was found without a device: how wrong one would have thought predictions for it to be.
+struct Without {
+    /// Residuals of each other device, by models that saw neither.
+    beyond: Vec<Residuals>,
+    /// Residuals of operators that were left out on the other devices, by a model that did not see this one.
+    within: Residuals,
+}
+
 /// Leaves each device out, then parts of the operators.
+///
+/// The interval that a device is held against comes from models that never saw it: with all but one of the others left
+/// out in turn beside it, and with a part of the operators.
 pub(super) fn validate(devices: &[Device], rows: &[Row<'_>]) -> Result<Validation, FitError> {
-    let core = Core::learn(devices, rows)?;
+    let levels = Levels::learn(devices, rows.iter().copied());
     let known: Vec<usize> =
-        (0..devices.len()).filter(|index| core.levels().knows(&devices[*index].device)).collect();
+        (0..devices.len()).filter(|index| levels.knows(&devices[*index].device)).collect();
     if known.len() < 2 {
         return Err(FitError::Devices(known.len()));
     }
@@ -90,6 +103,7 @@ pub(super) fn validate(devices: &[Device], rows: &[Row<'_>]) -> Result<Validatio
         .into_par_iter()
         .map(|fold| residuals(devices, rows, |row| fold_of(row) == fold))
         .collect::<Result<_, _>>()?;
+    let without = without(devices, rows, &known)?;
     let distances: Vec<f64> = known
         .iter()
         .map(|out| {
@@ -99,7 +113,40 @@ pub(super) fn validate(devices: &[Device], rows: &[Row<'_>]) -> Result<Validatio
                 .fold(f64::INFINITY, f64::min)
         })
         .collect();
-    Ok(summarise(devices, rows, &known, &beyond, &within, &distances))
+    let found = Found { beyond, within, without, distances };
+    Ok(found.summarise(devices, rows, &known))
+}
+
+/// Leaves out each device together with each other one, and with a part of the operators.
+fn without(
+    devices: &[Device],
+    rows: &[Row<'_>],
+    known: &[usize],
+) -> Result<Vec<Without>, FitError> {
+    let pairs: Vec<[usize; 2]> = known
+        .iter()
+        .flat_map(|a| known.iter().filter(move |b| a < b).map(move |b| [*a, *b]))
+        .collect();
+    let of_pairs: Vec<Residuals> = pairs
+        .par_iter()
+        .map(|pair| residuals(devices, rows, |row| pair.contains(&row.0.device)))
+        .collect::<Result<_, _>>()?;
+    let of_parts: Vec<Residuals> = known
+        .par_iter()
+        .map(|out| residuals(devices, rows, |row| row.0.device == *out || fold_of(row) == 0))
+        .collect::<Result<_, _>>()?;
+    let but = |residuals: &Residuals, out: usize| -> Residuals {
+        let keep = |(index, _): &&(usize, f64)| rows[*index].0.device != out;
+        let of = |(class, all): (&Class, &Vec<_>)| {
+            (*class, all.iter().filter(keep).copied().collect::<Vec<_>>())
+        };
+        residuals.iter().map(of).filter(|(_, kept)| !kept.is_empty()).collect()
+    };
+    let of = |(out, within): (&usize, &Residuals)| {
+        let own = pairs.iter().zip(&of_pairs).filter(|(pair, _)| pair.contains(out));
+        Without { beyond: own.map(|(_, of)| but(of, *out)).collect(), within: but(within, *out) }
+    };
+    Ok(known.iter().zip(&of_parts).map(of).collect())
 }
 
 /// Learns without some rows and predicts them.
@@ -141,55 +188,79 @@ fn fold_of((row, _): &Row<'_>) -> u64 {
     mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32 & (FOLDS - 1)
 }
 
-fn summarise(
-    devices: &[Device],
-    rows: &[Row<'_>],
-    known: &[usize],
-    beyond: &[Residuals],
-    within: &[Residuals],
-    distances: &[f64],
-) -> Validation {
-    let typical = Data::new(distances.to_vec()).median();
-    let group = |residuals: &Residuals, class: Class| -> Vec<f64> {
-        residuals.get(&class).map_or_else(Vec::new, |of| of.iter().map(|(_, r)| *r).collect())
-    };
-    let spreads_without = |class: Class, out: Option<usize>| {
-        let others = (0..beyond.len()).filter(|place| Some(*place) != out);
-        let groups: Vec<Vec<f64>> = others.map(|place| group(&beyond[place], class)).collect();
-        let inner: Vec<f64> = within.iter().flat_map(|fold| group(fold, class)).collect();
-        let beyond = Spread::of_groups(&groups)?;
-        Some(Spreads { within: Spread::of(&inner)?, beyond, distance: typical })
-    };
-    let (mut errors, mut worst, mut inside) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, device) in known.iter().enumerate() {
-        for (class, residuals) in &beyond[place] {
-            let Some(spreads) = spreads_without(*class, Some(place)) else { continue };
-            let (spread, _) = spreads.at(distances[place]);
-            let is_inside = |(_, r): &(usize, f64)| *r >= spread.low && *r <= spread.high;
-            inside.extend(residuals.iter().map(is_inside));
-            errors.push(errors_of(&devices[*device], *class, rows, residuals, is_inside));
-            worst.extend(residuals.iter().map(|(index, residual)| (*index, *residual)));
+/// The residuals of everything that was left out.
+struct Found {
+    beyond: Vec<Residuals>,
+    within: Vec<Residuals>,
+    without: Vec<Without>,
+    /// Of each device from its nearest neighbour.
+    distances: Vec<f64>,
+}
+
+impl Found {
+    /// What is known of the errors of a class of operators on devices that were not measured.
+    fn spreads(&self, class: Class) -> Option<Spreads> {
+        let inner: Vec<f64> = self.within.iter().flat_map(|fold| group(fold, class)).collect();
+        self.spreads_of(class, &inner, &self.beyond)
+    }
+
+    /// The same, as it was before the device at a place was seen.
+    fn spreads_without(&self, class: Class, place: usize) -> Option<Spreads> {
+        let Without { beyond, within } = &self.without[place];
+        self.spreads_of(class, &group(within, class), beyond)
+    }
+
+    fn spreads_of(&self, class: Class, within: &[f64], beyond: &[Residuals]) -> Option<Spreads> {
+        let groups: Vec<Vec<f64>> = beyond.iter().map(|of| group(of, class)).collect();
+        let distance = Data::new(self.distances.clone()).median();
+        Some(Spreads { within: Spread::of(within)?, beyond: Spread::of_groups(&groups)?, distance })
+    }
+
+    fn summarise(&self, devices: &[Device], rows: &[Row<'_>], known: &[usize]) -> Validation {
+        let (mut errors, mut worst, mut inside) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, device) in known.iter().enumerate() {
+            for (class, residuals) in &self.beyond[place] {
+                let spreads = self.spreads_without(*class, place);
+                let held = spreads.map(|spreads| {
+                    let (spread, _) = spreads.at(self.distances[place]);
+                    let inside = |(_, r): &(usize, f64)| (spread.low..=spread.high).contains(r);
+                    residuals.iter().map(inside).collect::<Vec<bool>>()
+                });
+                let coverage = held.as_deref().and_then(share);
+                errors.push(errors_of(&devices[*device], *class, rows, residuals, coverage));
+                inside.extend(held.into_iter().flatten());
+                worst.extend(residuals.iter().map(|(index, residual)| (*index, *residual)));
+            }
+        }
+        worst.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        worst.truncate(WORST);
+        let worst = worst.iter().map(|(index, residual)| Worst {
+            device: devices[rows[*index].0.device].device.clone(),
+            row: rows[*index].0.to_string(),
+            predicted_ms: rows[*index].0.latency_ms * (-residual).exp(),
+        });
+        let spreads =
+            Class::ALL.into_iter().filter_map(|class| Some((class, self.spreads(class)?)));
+        Validation {
+            errors,
+            mape: self.beyond.iter().flat_map(apes).mean(),
+            coverage: share(&inside),
+            nominal_coverage: NOMINAL,
+            mape_within: self.within.iter().flat_map(apes).mean(),
+            worst: worst.collect(),
+            spreads: spreads.collect(),
         }
     }
-    worst.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-    worst.truncate(WORST);
-    let worst = worst.iter().map(|(index, residual)| Worst {
-        device: devices[rows[*index].0.device].device.clone(),
-        row: rows[*index].0.to_string(),
-        predicted_ms: rows[*index].0.latency_ms * (-residual).exp(),
-    });
-    Validation {
-        errors,
-        mape: beyond.iter().flat_map(apes).mean(),
-        coverage: inside.iter().map(|inside| if *inside { 1.0 } else { 0.0 }).mean(),
-        nominal_coverage: NOMINAL,
-        mape_within: within.iter().flat_map(apes).mean(),
-        worst: worst.collect(),
-        spreads: Class::ALL
-            .into_iter()
-            .filter_map(|class| Some((class, spreads_without(class, None)?)))
-            .collect(),
-    }
+}
+
+/// The part that is so; nothing of nothing.
+fn share(so: &[bool]) -> Option<f64> {
+    (!so.is_empty()).then(|| so.iter().filter(|so| **so).count() as f64 / so.len() as f64)
+}
+
+/// The residuals of a class.
+fn group(residuals: &Residuals, class: Class) -> Vec<f64> {
+    residuals.get(&class).map_or_else(Vec::new, |of| of.iter().map(|(_, r)| *r).collect())
 }
 
 fn errors_of(
@@ -197,7 +268,7 @@ fn errors_of(
     class: Class,
     rows: &[Row<'_>],
     residuals: &[(usize, f64)],
-    is_inside: impl Fn(&(usize, f64)) -> bool,
+    coverage: Option<f64>,
 ) -> Errors {
     let roofline = |(index, _): &(usize, f64)| {
         let row = rows[*index].0;
@@ -214,7 +285,7 @@ fn errors_of(
         mape: errors.iter().mean(),
         bias: Data::new(signed).median().exp() - 1.0,
         p90: Data::new(errors).quantile(0.9),
-        coverage: residuals.iter().map(|pair| if is_inside(pair) { 1.0 } else { 0.0 }).mean(),
+        coverage,
         roofline_mape: residuals.iter().map(roofline).mean(),
     }
 }

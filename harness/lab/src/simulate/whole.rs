@@ -103,7 +103,7 @@ pub fn predict(fit: &Fit, device: &Device, outline: &Outline) -> Result<Whole, F
         predicted_ms: total,
         low_ms: predictions.iter().map(|p| p.low_ms).sum(),
         high_ms: predictions.iter().map(|p| p.high_ms).sum(),
-        confidence: Confidence::High,
+        confidence: Confidence::Unvalidated,
         validated_error: Some(0.0),
         nearest_device: String::new(),
         extrapolated_share: 0.0,
@@ -129,7 +129,26 @@ pub fn predict(fit: &Fit, device: &Device, outline: &Outline) -> Result<Whole, F
             predicted_ms: prediction.predicted_ms,
         });
     }
-    let counting = of_confidence.into_iter().filter(|(_, share)| *share >= COUNTS);
-    whole.confidence = counting.map(|(confidence, _)| confidence).max().unwrap_or(Confidence::High);
+    whole.confidence = least_sure(&of_confidence);
     Ok(whole)
+}
+
+/// The least confidence that a share of the time worth counting has.
+fn least_sure(shares: &BTreeMap<Confidence, f64>) -> Confidence {
+    let counting = shares.iter().filter(|(_, share)| **share >= COUNTS);
+    counting.map(|(confidence, _)| *confidence).max().unwrap_or(Confidence::Unvalidated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_is_as_sure_as_its_least_sure_part_that_counts() {
+        use Confidence::{High, Low, Medium, Unvalidated};
+        let of = |shares: &[(Confidence, f64)]| least_sure(&shares.iter().copied().collect());
+        assert_eq!(of(&[(High, 0.5), (Low, 0.5)]), Low);
+        assert_eq!(of(&[(High, 0.7), (Medium, 0.25), (Unvalidated, 0.05)]), Medium);
+        assert_eq!(of(&[(High, 0.2), (Unvalidated, 0.8)]), Unvalidated);
+    }
 }
