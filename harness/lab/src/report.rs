@@ -1,9 +1,10 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
 //! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
-//! pages of `page`, `gate`, `history`, and `trends` with the pictures of `chart`.
+//! pages of `page`, `certify`, `gate`, `history`, and `trends` with the pictures of `chart`.
 
 pub mod browsers;
+pub mod certify;
 pub mod chart;
 pub mod gate;
 pub mod gate_exchange;
