@@ -26,12 +26,12 @@ pub enum Part {
     Steady,
     /// Has it one level, or two?
     Modes,
-    /// Do processes agree?
-    Processes,
     /// Do boots agree?
     Boots,
     /// Do days agree?
     Days,
+    /// Do processes agree?
+    Processes,
     /// Does the order of processes matter?
     Order,
     /// What does a loaded machine do to it?
@@ -153,9 +153,9 @@ impl Part {
         Self::WarmUp,
         Self::Steady,
         Self::Modes,
-        Self::Processes,
         Self::Boots,
         Self::Days,
+        Self::Processes,
         Self::Order,
         Self::Load,
         Self::Autocorrelation,

@@ -25,9 +25,11 @@ const ONE_WAY: f64 = 0.6;
 const ENDLESS: f64 = 0.6;
 /// A later process rises by less than this part of the first one's rise where it begins in the heat of the one before.
 const COOLER: f64 = 0.65;
-/// What is said to be common is common to this part of the processes, each of which goes along with this slope.
+/// Of processes that change by themselves, this part does so in one direction: chance rarely makes it.
 const NEARLY_ALL: f64 = 0.9;
-const FOLLOWED: f64 = 0.3;
+/// A common course is followed by this part of the processes, each with at least this slope.
+const MOST: f64 = 0.8;
+const FOLLOWED: f64 = 0.2;
 /// Fewer processes do not show what all do, and at this level they show it.
 const FEWEST_SHARED: usize = 4;
 const SHARED_ALPHA: f64 = 0.01;
@@ -152,7 +154,7 @@ impl Course {
         })
     }
 
-    /// Whether nearly all processes follow this course, and do not only make it together: the slope of their samples over
+    /// Whether most processes follow this course, and do not only make it together: the slope of their samples over
     /// it is 1 for one that does, and 0 for one that knows nothing of it.
     fn is_followed(&self, aligned: &Aligned) -> bool {
         let mean = self.fitted.iter().sum::<f64>() / self.fitted.len() as f64;
@@ -162,7 +164,7 @@ impl Course {
             along.sum::<f64>() > FOLLOWED * square
         };
         let following = aligned.series.iter().filter(follows).count();
-        following as f64 >= NEARLY_ALL * aligned.series.len() as f64
+        following as f64 >= MOST * aligned.series.len() as f64
     }
 
     fn is_one_way(&self) -> bool {
