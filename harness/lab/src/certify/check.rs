@@ -137,7 +137,6 @@ struct About {
     weight: f64,
     vital: bool,
     measure: &'static str,
-    method: &'static str,
 }
 
 impl Part {
@@ -187,37 +186,42 @@ impl Part {
         self.about().measure
     }
 
-    /// How it is answered, with the source.
-    pub const fn method(self) -> &'static str {
-        self.about().method
-    }
-
-    #[rustfmt::skip]
     const fn about(self) -> About {
-        const fn vital(name: &'static str, reason: &'static str, weight: f64, measure: &'static str, method: &'static str) -> About {
-            About { name, reason, weight, vital: true, measure, method }
+        const fn of(
+            vital: bool,
+            name: &'static str,
+            reason: &'static str,
+            weight: f64,
+            measure: &'static str,
+        ) -> About {
+            About { name, reason, weight, vital, measure }
         }
-        const fn other(name: &'static str, reason: &'static str, weight: f64, measure: &'static str, method: &'static str) -> About {
-            About { name, reason, weight, vital: false, measure, method }
-        }
+        let change = "relative change";
+        let range = "relative range of medians";
         match self {
-            Self::Outputs => vital("outputs", "outputs-wrong", 15.0, "none", "outputs against references in f64 before anything is timed"),
-            Self::Work => vital("work", "optimised-away", 12.0, "exponent of time over work", "slope of log time over log work; operations per second against a bound of the hardware"),
-            Self::Clock => vital("clock", "too-short-for-the-clock", 10.0, "step of the clock by what is timed", "quantisation error of an interval timer (Lilja, 2000, section 6.1)"),
-            Self::Busy => vital("busy", "sleeping", 8.0, "processors used", "processor time by wall time"),
-            Self::Period => vital("period", "periodic", 6.0, "relative amplitude", "averaged periodograms against their neighbourhood (after Fisher, 1929)"),
-            Self::Growth => vital("growth", "leaking", 6.0, "relative change", "change points of the course over all processes; it does not settle and each process begins anew"),
-            Self::Drift => vital("drift", "drifting", 6.0, "relative change", "change points of the course over all processes; it settles, or stays in the next process"),
-            Self::WarmUp => vital("warm-up", "warming-up", 8.0, "part of the samples before the steady state", "change points (Barrett et al., 2017)"),
-            Self::Modes => vital("modes", "bimodal", 8.0, "relative distance", "excess mass, that is twice the dip (Mueller and Sawitzki, 1991; Hartigan and Hartigan, 1985)"),
-            Self::Steady => vital("steady", "unsteady", 6.0, "part of the processes", "change points (Barrett et al., 2017)"),
-            Self::Processes => other("processes", "processes-differ", 10.0, "relative half width of the interval of 95 %", "Student's t over the medians of processes (Kalibera and Jones, 2013)"),
-            Self::Boots => other("boots", "boots-differ", 8.0, "relative range of medians", "Kruskal and Wallis, 1952"),
-            Self::Days => other("days", "days-differ", 8.0, "relative range of medians", "Kruskal and Wallis, 1952"),
-            Self::Order => other("order", "order-dependent", 4.0, "relative change from first to last", "Kendall, 1938; slope of Theil and Sen"),
-            Self::Load => other("load", "load-dependent", 4.0, "relative change", "ratio of medians under an artificial load"),
-            Self::Autocorrelation => other("autocorrelation", "autocorrelated", 3.0, "effective part of the samples", "Ljung and Box, 1978; initial positive sequence of Geyer, 1992"),
-            Self::Outliers => other("outliers", "outliers", 3.0, "part of the samples", "adjusted boxplot with the medcouple (Hubert and Vandervieren, 2008)"),
+            Self::Outputs => of(true, "outputs", "outputs-wrong", 15.0, "none"),
+            Self::Work => of(true, "work", "optimised-away", 12.0, "exponent of time over work"),
+            Self::Clock => {
+                of(true, "clock", "too-short-for-the-clock", 10.0, "step by what is timed")
+            }
+            Self::Busy => of(true, "busy", "sleeping", 8.0, "processors used"),
+            Self::Period => of(true, "period", "periodic", 6.0, "relative amplitude"),
+            Self::Growth => of(true, "growth", "leaking", 6.0, change),
+            Self::Drift => of(true, "drift", "drifting", 6.0, change),
+            Self::WarmUp => of(true, "warm-up", "warming-up", 8.0, "part of the samples before"),
+            Self::Steady => of(true, "steady", "unsteady", 6.0, "part of the processes"),
+            Self::Modes => of(true, "modes", "bimodal", 8.0, "relative distance"),
+            Self::Boots => of(false, "boots", "boots-differ", 8.0, range),
+            Self::Days => of(false, "days", "days-differ", 8.0, range),
+            Self::Processes => {
+                of(false, "processes", "processes-differ", 10.0, "half of the interval, relative")
+            }
+            Self::Order => of(false, "order", "order-dependent", 4.0, change),
+            Self::Load => of(false, "load", "load-dependent", 4.0, change),
+            Self::Autocorrelation => {
+                of(false, "autocorrelation", "autocorrelated", 3.0, "effective part of the samples")
+            }
+            Self::Outliers => of(false, "outliers", "outliers", 3.0, "part of the samples"),
         }
     }
 }

@@ -17,9 +17,9 @@ const FAIL: f64 = 2.0 * RELEVANT;
 const APART: f64 = 3.0;
 /// Densities at which intervals are compared.
 const DENSITIES: usize = 60;
-/// √n times the excess mass that one in a thousand uniform samples exceeds, for n from 40 on. Of all distributions with
-/// one mode the uniform one has the largest (Hartigan & Hartigan, "The dip test of unimodality", Annals of Statistics 13
-/// (1985), theorem 3). Simulated; a test holds it.
+/// √n times an excess mass that at most four in a thousand uniform samples exceed, for n from 40 on. Of all distributions
+/// with one mode the uniform one has the largest (Hartigan & Hartigan, "The dip test of unimodality", Annals of Statistics
+/// 13 (1985), theorem 3). A test simulates it.
 const CRITICAL: f64 = 1.36;
 /// Processes in the smaller of two groups, and the distance of the groups in their spreads.
 const GROUP: usize = 2;
@@ -269,9 +269,9 @@ mod tests {
         assert_ne!(check(&series, &[0.0; 8], None).status, Status::Pass);
     }
 
-    /// The constant is the quantile that it is said to be.
+    /// The constant is the bound that it is said to be.
     #[test]
-    fn one_in_a_thousand_uniform_samples_is_above_the_limit() {
+    fn at_most_four_in_a_thousand_uniform_samples_are_above_the_limit() {
         let mut random = Random::new(1);
         for n in [40, 400] {
             let above = |_: &i32| {
