@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod adopter;
+mod certifying;
 mod gating;
 mod history;
 mod interruptions;

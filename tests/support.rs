@@ -59,7 +59,7 @@ pub(crate) fn adopter_tests() -> &'static Path {
     })
 }
 
-/// A copy of the adopting workspace with a state folder of its own. There is one at a time: to cargo, all copies
+/// A copy of an adopting workspace with a state folder of its own. There is one of each at a time: to cargo, all copies
 /// are one package, whose programs would take each other's place in the target folder.
 pub(crate) struct Adopter {
     folder: TempDir,
@@ -67,13 +67,18 @@ pub(crate) struct Adopter {
 }
 
 impl Adopter {
-    /// A fresh copy; its dependency on Proofmark is made absolute.
+    /// A fresh copy of the workspace that most tests adopt with.
     pub(crate) fn new() -> Self {
+        Self::of("adopter")
+    }
+
+    /// A fresh copy of this fixture; its dependency on Proofmark is made absolute.
+    pub(crate) fn of(fixture: &str) -> Self {
         // Before the copy is made: cargo tells by their times that its files are newer than the last build.
-        let alone = fs::File::create(target_dir().join("adopter.lock")).unwrap();
+        let alone = fs::File::create(target_dir().join(format!("{fixture}.lock"))).unwrap();
         alone.lock().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        copy(&root().join("tests/fixtures/adopter"), folder.path());
+        copy(&root().join("tests/fixtures").join(fixture), folder.path());
         let adopter = Self { folder, _alone: alone };
         let core = root().join("harness/core");
         adopter.edit("Cargo.toml", "../../../harness/core", core.to_str().unwrap());

@@ -2,6 +2,7 @@
 
 mod bisect;
 mod cases;
+mod certify;
 mod clock;
 mod context;
 mod doctor;
@@ -46,6 +47,8 @@ enum Command {
     Gate(gate::Args),
     /// Find the commit that made a case slower
     Bisect(bisect::Args),
+    /// Judge whether the numbers of cases deserve trust, and keep certificates of those that do
+    Certify(certify::Args),
     /// Ask the store in SQL; read-only
     Query(query::Args),
     /// Show what is known
@@ -80,6 +83,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => args.run(&open()?),
         Command::Gate(args) => args.run(open),
         Command::Bisect(args) => args.run(&open()?),
+        Command::Certify(args) => args.run(open),
         Command::Query(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),

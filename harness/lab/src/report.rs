@@ -1,9 +1,10 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
 //! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
-//! pages of `page`, `gate`, `history`, `trends` with the pictures of `chart`, and `validation`.
+//! pages of `page`, `certify`, `gate`, `history`, `trends` with the pictures of `chart`, and `validation`.
 
 pub mod browsers;
+pub mod certify;
 pub mod chart;
 pub mod gate;
 pub mod gate_exchange;
