@@ -163,7 +163,11 @@ fn the_page_has_a_mark_beside_every_number_and_needs_no_network() {
     let args = ["validate", "--format", "html", "--out", page.to_str().unwrap()];
     adopter.xtask(&args).assert().success();
     let text = fs::read_to_string(&page).unwrap();
-    assert!(text.contains("default-src 'none'") && !text.contains("http://") && !text.contains("https://"));
+    assert!(
+        text.contains("default-src 'none'")
+            && !text.contains("http://")
+            && !text.contains("https://")
+    );
     let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("<tr data-row")).collect();
     assert_eq!(rows.len(), 25);
     for row in rows {
