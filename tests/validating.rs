@@ -88,7 +88,8 @@ fn what_a_machine_teaches_is_graded_by_families_that_it_did_not_see() {
     let validation = adopter.json(&["validate"], 0);
     let grade = grade(&validation);
     assert_eq!((&grade["results"], &grade["families"]), (&25.into(), &5.into()));
-    assert_eq!(grade["mape"]["value"], learned[0]["left_out"]["mape"]["value"]);
+    let of = |grade: &Value| grade["mape"]["value"].as_f64().unwrap();
+    assert!((of(&grade) - of(&learned[0]["left_out"])).abs() < 1e-9, "{grade}");
     assert!(grade["rank_correlation"]["value"].as_f64() > Some(0.9), "{grade}");
     for pair in validation["worth"]["pairs"].as_array().unwrap() {
         assert_eq!(pair["reality"], "real", "software is no reality for hardware: {pair}");
