@@ -1,10 +1,8 @@
 //! `history` over a store and a real git repository: which results are compared, where they changed, which commits are
 //! suspected, what is said where git knows nothing, and the pages.
 
-use crate::support::Adopter;
-use proofmark::record::{
-    DeviceFacts, Environment, FORMAT, Line, Metrics, Outcome, Purpose, Record, Samples,
-};
+use crate::support::{Adopter, measured, store};
+use proofmark::record::{DeviceFacts, Environment, Line, Record, Samples};
 use proofmark::{Fingerprint, Mark, Part};
 use serde_json::Value;
 use std::fs;
@@ -46,35 +44,20 @@ fn result(case: &str, commit: &str, hour: i64, is_after: bool) -> Record {
     let noise = (hour * 37 % 11) as f64 / 10.0;
     let latency = if is_after { 130.0 } else { 100.0 } + noise;
     let version = if is_after { "2" } else { "1" };
-    let mark = Mark::Real;
+    let at = format!("2026-01-{:02}T{:02}:00:00Z", 1 + hour / 24, hour % 24);
     Record {
-        format: FORMAT,
         id: format!("{case}-{hour}"),
-        run: "run".into(),
-        recorded_at: format!("2026-01-{:02}T{:02}:00:00Z", 1 + hour / 24, hour % 24)
-            .parse()
-            .unwrap(),
-        suite: "adopter".into(),
-        case: case.parse().unwrap(),
-        purpose: Purpose::Measure,
-        outcome: Outcome::Passed,
-        mark: Some(mark),
-        device: Some(DeviceFacts::new(mark, "wood", "fingers")),
-        message: None,
         samples: Samples {
             latency_ns: vec![latency - 1.0, latency, latency + 1.0],
             iterations: vec![1; 3],
         },
-        metrics: Metrics::default(),
-        op_times: Vec::new(),
-        fallbacks: Vec::new(),
-        outputs: Vec::new(),
         environment: Environment {
             machine: "here".into(),
             commit: commit.into(),
             ..Environment::default()
         },
         fingerprint: Fingerprint::new([Part::text(KERNEL, version), Part::text("same", "1")]),
+        ..measured(case, &at, latency)
     }
 }
 
@@ -82,15 +65,6 @@ fn result(case: &str, commit: &str, hour: i64, is_after: bool) -> Record {
 fn step(case: &str, before: &str, after: &str) -> Vec<Record> {
     let at = |hour| result(case, if hour < 20 { before } else { after }, hour, hour >= 20);
     (0..40).map(at).collect()
-}
-
-/// Writes a record file and takes it in.
-fn store(adopter: &Adopter, records: &[Record]) {
-    let lines = records.iter().map(|record| serde_json::to_string(&Line::Result(record.clone())));
-    let text: String = lines.map(|line| line.unwrap() + "\n").collect();
-    fs::create_dir_all(adopter.path(".proofmark/records")).unwrap();
-    fs::write(adopter.path(".proofmark/records/made.jsonl"), text).unwrap();
-    adopter.xtask(&["rebuild"]).assert().success();
 }
 
 const CASE: &str = "double-exact/abacus/f64/b1";

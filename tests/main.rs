@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod adopter;
+mod certifying;
 mod gating;
 mod history;
 mod interruptions;
@@ -17,4 +18,5 @@ mod scanning;
 mod simulating;
 mod support;
 mod tidy;
+mod validating;
 mod workflows;

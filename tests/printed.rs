@@ -81,6 +81,7 @@ fn helps_are_what_was_accepted() {
         "doctor",
         "gate",
         "bisect",
+        "certify",
         "history",
         "notify",
         "scan",

@@ -1,6 +1,10 @@
 //! What the end-to-end tests share: the built command line, and a fresh copy of the adopting workspace.
 
 use assert_cmd::Command;
+use proofmark::record::{
+    DeviceFacts, Environment, FORMAT, Line, Metrics, Outcome, Purpose, Record, Samples,
+};
+use proofmark::{Fingerprint, Mark, Part};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -55,7 +59,7 @@ pub(crate) fn adopter_tests() -> &'static Path {
     })
 }
 
-/// A copy of the adopting workspace with a state folder of its own. There is one at a time: to cargo, all copies
+/// A copy of an adopting workspace with a state folder of its own. There is one of each at a time: to cargo, all copies
 /// are one package, whose programs would take each other's place in the target folder.
 pub(crate) struct Adopter {
     folder: TempDir,
@@ -63,13 +67,18 @@ pub(crate) struct Adopter {
 }
 
 impl Adopter {
-    /// A fresh copy; its dependency on Proofmark is made absolute.
+    /// A fresh copy of the workspace that most tests adopt with.
     pub(crate) fn new() -> Self {
+        Self::of("adopter")
+    }
+
+    /// A fresh copy of this fixture; its dependency on Proofmark is made absolute.
+    pub(crate) fn of(fixture: &str) -> Self {
         // Before the copy is made: cargo tells by their times that its files are newer than the last build.
-        let alone = fs::File::create(target_dir().join("adopter.lock")).unwrap();
+        let alone = fs::File::create(target_dir().join(format!("{fixture}.lock"))).unwrap();
         alone.lock().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        copy(&root().join("tests/fixtures/adopter"), folder.path());
+        copy(&root().join("tests/fixtures").join(fixture), folder.path());
         let adopter = Self { folder, _alone: alone };
         let core = root().join("harness/core");
         adopter.edit("Cargo.toml", "../../../harness/core", core.to_str().unwrap());
@@ -143,4 +152,41 @@ fn copy(from: &Path, to: &Path) {
             false => drop(fs::copy(&path, &target).unwrap()),
         }
     }
+}
+
+/// A measured result of the adopting workspace with three samples around a latency, of a machine called `here`.
+pub(crate) fn measured(case: &str, recorded_at: &str, latency_ns: f64) -> Record {
+    let mark = Mark::Real;
+    Record {
+        format: FORMAT,
+        id: format!("{case}-{recorded_at}"),
+        run: "run".into(),
+        recorded_at: recorded_at.parse().unwrap(),
+        suite: "adopter".into(),
+        case: case.parse().unwrap(),
+        purpose: Purpose::Measure,
+        outcome: Outcome::Passed,
+        mark: Some(mark),
+        device: Some(DeviceFacts::new(mark, "wood", "fingers")),
+        message: None,
+        samples: Samples {
+            latency_ns: vec![0.99 * latency_ns, latency_ns, 1.01 * latency_ns],
+            iterations: vec![1; 3],
+        },
+        metrics: Metrics::default(),
+        op_times: Vec::new(),
+        fallbacks: Vec::new(),
+        outputs: Vec::new(),
+        environment: Environment { machine: "here".into(), ..Environment::default() },
+        fingerprint: Fingerprint::new([Part::text("same", "1")]),
+    }
+}
+
+/// Writes a record file of a workspace and takes it in.
+pub(crate) fn store(adopter: &Adopter, records: &[Record]) {
+    let lines = records.iter().map(|record| serde_json::to_string(&Line::Result(record.clone())));
+    let text: String = lines.map(|line| line.unwrap() + "\n").collect();
+    fs::create_dir_all(adopter.path(".proofmark/records")).unwrap();
+    fs::write(adopter.path(".proofmark/records/made.jsonl"), text).unwrap();
+    adopter.xtask(&["rebuild"]).assert().success();
 }

@@ -2,6 +2,7 @@
 
 mod bisect;
 mod cases;
+mod certify;
 mod clock;
 mod context;
 mod doctor;
@@ -21,6 +22,7 @@ mod scan;
 mod simulate;
 mod suites;
 mod tool;
+mod validate;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ enum Command {
     Gate(gate::Args),
     /// Find the commit that made a case slower
     Bisect(bisect::Args),
+    /// Judge whether the numbers of cases deserve trust, and keep certificates of those that do
+    Certify(certify::Args),
     /// Ask the store in SQL; read-only
     Query(query::Args),
     /// Show what is known
@@ -55,6 +59,8 @@ enum Command {
     Notify(notify::Args),
     /// Predict how long operators and models take on devices that are absent; never a result of a run
     Simulate(simulate::Args),
+    /// Show how wrong predictions were, by the results that may grade them
+    Validate(validate::Args),
     /// Find code and reports that present simulation as measurement
     Scan(scan::Args),
     /// Make the database anew from the record files
@@ -77,10 +83,12 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => args.run(&open()?),
         Command::Gate(args) => args.run(open),
         Command::Bisect(args) => args.run(&open()?),
+        Command::Certify(args) => args.run(open),
         Command::Query(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),
         Command::Simulate(args) => args.run(open),
+        Command::Validate(args) => args.run(&open()?),
         Command::Scan(args) => args.run(),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),

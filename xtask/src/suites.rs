@@ -43,7 +43,7 @@ struct Declared {
 }
 
 /// A suite with its program.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Suite {
     pub(crate) folder: PathBuf,
     pub(crate) manifest: Manifest,

@@ -12,7 +12,7 @@ pub const PROFILE: &str = env!("PROOFMARK_PROFILE");
 
 /// The facts of this machine, and the commit of the workspace at `root`.
 pub fn environment(root: &Path) -> Environment {
-    Environment { commit: commit(root), ..machine() }
+    Environment { commit: commit(root), boot: boot(), ..machine() }
 }
 
 /// The facts of this machine alone.
@@ -33,7 +33,24 @@ pub fn machine() -> Environment {
         rustc: RUSTC.into(),
         profile: PROFILE.into(),
         commit: String::new(),
+        boot: String::new(),
     }
+}
+
+/// Linux draws an id at each boot.
+fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+/// How many processes are ready to run besides this one, by processor; nothing where the system does not tell.
+#[expect(clippy::cast_precision_loss, reason = "processors are far fewer than 2^53")]
+pub(crate) fn load() -> Option<f64> {
+    // `0.20 0.18 0.12 1/80 11206`: averages, then those that are ready and all, then the last process id.
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let ready: f64 = text.split_whitespace().nth(3)?.split('/').next()?.parse().ok()?;
+    let processors = std::thread::available_parallelism().ok()?.get();
+    Some((ready - 1.0).max(0.0) / processors as f64)
 }
 
 /// The value of a `key : value` line of a file in `/proc`.

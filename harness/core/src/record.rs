@@ -131,6 +131,25 @@ pub struct Metrics {
     /// explain, and are not added to them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stages: BTreeMap<String, u64>,
+    /// What is known of the measured phase besides its samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// What is known of a measured phase besides its samples: whether they can be trusted is judged from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Measured {
+    /// Nanoseconds that passed while the samples were taken, with what lies between readings of the clock.
+    pub wall_ns: u64,
+    /// Processor time of the process meanwhile, in nanoseconds, of all its threads.
+    pub cpu_ns: u64,
+    /// The shortest time in nanoseconds that the clock of this process tells.
+    pub clock_step_ns: u64,
+    /// Processes that were ready to run before the device was opened, besides this one, by processor; nothing where
+    /// the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
 }
 
 /// Device time of one op in one run.
@@ -183,6 +202,9 @@ pub struct Environment {
     pub profile: String,
     /// The commit of the workspace, with `-dirty` if files differ; empty outside git.
     pub commit: String,
+    /// What tells this boot of the machine from others; empty where the system does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub boot: String,
 }
 
 /// What one run of one case left behind.

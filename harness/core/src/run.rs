@@ -3,13 +3,13 @@
 use crate::case::{Case, Isolation, Session};
 use crate::clock;
 use crate::env;
-use crate::environment::{environment, peak_memory_bytes};
+use crate::environment::{environment, load, peak_memory_bytes};
 use crate::fingerprint::{Fingerprint, Part};
 use crate::job::{self, Effort, Job, Report};
 use crate::journal::Journal;
 use crate::probing;
 use crate::process::{Ended, Output};
-use crate::record::{Environment, FORMAT, Line, Outcome, Purpose, Record};
+use crate::record::{Environment, FORMAT, Line, Measured, Outcome, Purpose, Record};
 use crate::sampling;
 use crate::service::{Lease, Services};
 use crate::settings::Settings;
@@ -265,6 +265,7 @@ fn stages(
     report: &mut Report,
     progress: &dyn Fn(&Report),
 ) -> Result<(), String> {
+    let load = load();
     let mut session = case.subject.open()?;
     report.describe(&*session);
     progress(report);
@@ -276,11 +277,13 @@ fn stages(
         return Ok(());
     }
     let session: &mut dyn Session = &mut *session;
-    report.samples = sampling::sample(&case.id, session, &effort)?;
+    let (samples, measured) = sampling::sample(&case.id, session, &effort)?;
+    report.samples = samples;
     progress(report);
     report.op_times = session.op_times()?;
     // Memory and stages may have come to be known meanwhile.
     report.describe(session);
+    report.metrics.measured = Some(Measured { load, ..measured });
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 //! criterion's own files are never read.
 
 use crate::case::{CaseId, Session};
+use crate::clock;
 use crate::job::Effort;
-use crate::record::Samples;
+use crate::record::{Measured, Samples};
 use criterion::{Criterion, SamplingMode};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -16,14 +17,26 @@ pub(crate) fn take_arguments() {
     let _ = Criterion::default().configure_from_args();
 }
 
-/// Takes the samples of a session that are asked for.
+/// One call of a session.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    iterations: u64,
+    /// What the session says that they took.
+    elapsed: Duration,
+    /// What passed meanwhile.
+    wall: Duration,
+    /// What this process used of the processors meanwhile.
+    cpu: Duration,
+}
+
+/// Takes the samples of a session that are asked for, and says what passed meanwhile.
 pub(crate) fn sample(
     id: &CaseId,
     session: &mut dyn Session,
     effort: &Effort,
-) -> Result<Samples, String> {
+) -> Result<(Samples, Measured), String> {
     let count = effort.samples;
-    let calls: RefCell<Vec<(u64, Duration)>> = RefCell::default();
+    let calls: RefCell<Vec<Call>> = RefCell::default();
     let failure: RefCell<Option<String>> = RefCell::default();
     let session = RefCell::new(session);
     let criterion = Criterion::default()
@@ -43,9 +56,12 @@ pub(crate) fn sample(
             if failure.borrow().is_some() {
                 return Duration::from_nanos(iterations);
             }
-            match session.borrow_mut().run_times(iterations) {
+            let used = clock::processor_time();
+            let (ran, wall) = clock::timed(|| session.borrow_mut().run_times(iterations));
+            let cpu = clock::processor_time().saturating_sub(used);
+            match ran {
                 Ok(elapsed) => {
-                    calls.borrow_mut().push((iterations, elapsed));
+                    calls.borrow_mut().push(Call { iterations, elapsed, wall, cpu });
                     elapsed
                 }
                 Err(message) => {
@@ -65,16 +81,26 @@ pub(crate) fn sample(
 }
 
 /// The last `count` calls; none if there were not so many.
-fn measured_phase(calls: &[(u64, Duration)], count: usize) -> Samples {
-    let Some(first) = calls.len().checked_sub(count) else { return Samples::default() };
-    let calls = calls[first..].iter();
+fn measured_phase(calls: &[Call], count: usize) -> (Samples, Measured) {
+    let calls = calls.len().checked_sub(count).map_or(&[][..], |first| &calls[first..]);
     #[expect(clippy::cast_precision_loss, reason = "nanoseconds and runs below 2^53 are exact")]
-    let latency =
-        |(iterations, elapsed): &(u64, Duration)| elapsed.as_nanos() as f64 / *iterations as f64;
-    Samples {
-        latency_ns: calls.clone().map(latency).collect(),
-        iterations: calls.map(|(iterations, _)| *iterations).collect(),
-    }
+    let latency = |call: &Call| call.elapsed.as_nanos() as f64 / call.iterations as f64;
+    let samples = Samples {
+        latency_ns: calls.iter().map(latency).collect(),
+        iterations: calls.iter().map(|call| call.iterations).collect(),
+    };
+    let sum = |of: fn(&Call) -> Duration| nanoseconds(calls.iter().map(of).sum());
+    let measured = Measured {
+        wall_ns: sum(|call| call.wall),
+        cpu_ns: sum(|call| call.cpu),
+        clock_step_ns: nanoseconds(clock::step()),
+        load: None,
+    };
+    (samples, measured)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -84,10 +110,18 @@ mod tests {
     #[test]
     fn warm_up_is_not_a_sample() {
         let ms = Duration::from_millis;
-        let calls = [(1, ms(9)), (2, ms(9)), (5, ms(10)), (5, ms(20))];
-        let samples = measured_phase(&calls, 2);
+        let call = |(iterations, elapsed)| Call {
+            iterations,
+            elapsed,
+            wall: 2 * elapsed,
+            cpu: elapsed / 2,
+        };
+        let calls = [(1, ms(9)), (2, ms(9)), (5, ms(10)), (5, ms(20))].map(call);
+        let (samples, measured) = measured_phase(&calls, 2);
         assert_eq!(samples.latency_ns, [2e6, 4e6]);
         assert_eq!(samples.iterations, [5, 5]);
-        assert_eq!(measured_phase(&calls, 5), Samples::default());
+        assert_eq!((measured.wall_ns, measured.cpu_ns), (60_000_000, 15_000_000));
+        assert!(measured.clock_step_ns > 0);
+        assert_eq!(measured_phase(&calls, 5).0, Samples::default());
     }
 }

@@ -1,15 +1,17 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
 //! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
-//! pages of `page`, `gate`, `history`, and `trends` with the pictures of `chart`.
+//! pages of `page`, `certify`, `gate`, `history`, `trends` with the pictures of `chart`, and `validation`.
 
 pub mod browsers;
+pub mod certify;
 pub mod chart;
 pub mod gate;
 pub mod gate_exchange;
 pub mod history;
 pub mod page;
 pub mod trends;
+pub mod validation;
 
 use crate::coverage::{Cell, Counts};
 use jiff::Timestamp;

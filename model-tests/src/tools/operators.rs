@@ -2,7 +2,7 @@
 //! sizes, and the memory that it takes; what predictions of its time on other devices are made from.
 
 use super::{Format, table};
-use crate::catalogue::find;
+use crate::catalogue::{MODELS, Model, Origin, find};
 use crate::error::Error;
 use clap::Parser;
 use proofmark_kernels::{
@@ -10,15 +10,15 @@ use proofmark_kernels::{
 };
 use serde::Serialize;
 
-/// Shows the kernels that a model runs at a shape, and the memory that it takes, in f32.
+/// Shows the kernels that a model runs at a shape, and the memory that it takes, in f32; without a model, which there are.
 #[derive(Debug, Parser)]
 #[command(disable_version_flag = true)]
 pub(super) struct Args {
     /// The model, by name
     #[arg(long, value_name = "NAME")]
-    model: String,
+    model: Option<String>,
     /// The shape, as it stands in case ids; the first that the model is measured at unless given
-    #[arg(long, value_name = "SHAPE")]
+    #[arg(long, value_name = "SHAPE", requires = "model")]
     shape: Option<Binding>,
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
@@ -51,11 +51,53 @@ struct Outline {
     kernels: Vec<Kernel>,
 }
 
+/// A model that there is.
+#[derive(Debug, PartialEq, Serialize)]
+struct Known {
+    model: &'static str,
+    family: &'static str,
+    /// Whether it has the sizes of a published one; others are small ones for tests.
+    published: bool,
+    /// At which it is shown unless another is asked for; nothing for one that needs to be told.
+    shape: Option<String>,
+}
+
+fn first_shape(model: &Model) -> Option<Binding> {
+    let first = model.shapes.first().map(|shape| crate::catalogue::binding(shape));
+    first.or_else(|| model.goldens().next().map(|(_, binding)| binding))
+}
+
+fn known() -> Vec<Known> {
+    let of = |model: &Model| Known {
+        model: model.name,
+        family: model.family(),
+        published: !matches!(model.origin, Origin::Repository(_)),
+        shape: first_shape(model).map(|shape| shape.to_string()),
+    };
+    MODELS.iter().map(of).collect()
+}
+
+fn list(format: Format) {
+    let known = known();
+    if format == Format::Json {
+        println!("{}", serde_json::to_string(&known).expect("only plain data"));
+        return;
+    }
+    let mut table = table::table(&["model", "family", "size", "shape"]);
+    for model in known {
+        let size = if model.published { "published" } else { "for tests" };
+        table.add_row([model.model, model.family, size, model.shape.as_deref().unwrap_or("")]);
+    }
+    println!("{table}");
+}
+
 pub(super) fn run(args: &Args) -> Result<bool, Error> {
-    let model = find(&args.model)?;
-    let first = || model.shapes.first().map(|shape| crate::catalogue::binding(shape));
-    let golden = || model.goldens().next().map(|(_, binding)| binding);
-    let binding = args.shape.clone().or_else(first).or_else(golden);
+    let Some(name) = &args.model else {
+        list(args.format);
+        return Ok(true);
+    };
+    let model = find(name)?;
+    let binding = args.shape.clone().or_else(|| first_shape(model));
     let binding = binding.ok_or_else(|| {
         Error::Case(format!("find a shape of {}: give one with --shape", model.name))
     })?;
@@ -269,6 +311,16 @@ mod tests {
                 of("add", "add", [4, 0, 0, 0, 16]),
             ]
         );
+    }
+
+    #[test]
+    fn models_of_every_family_are_known_by_their_published_sizes() {
+        let known = known();
+        let families = |published: bool| -> std::collections::BTreeSet<&str> {
+            known.iter().filter(|m| !published || m.published).map(|m| m.family).collect()
+        };
+        assert_eq!(families(true), families(false));
+        assert!(known.iter().filter(|m| m.published).all(|m| m.shape.is_some()), "{known:?}");
     }
 
     #[test]

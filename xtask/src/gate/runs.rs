@@ -29,10 +29,19 @@ pub(crate) fn case_flags(filters: &[String], endpoints: &[Endpoint]) -> Vec<Stri
     flags
 }
 
-/// Runs a case in a process of its own, and says how long that took.
+/// Runs a case in a process of its own as a gate does, and says how long that took.
 pub(crate) fn run(suite: &Suite, case: &CaseId) -> Result<(Record, Duration)> {
+    run_with(suite, case, &RUN_FLAGS.map(Into::into))
+}
+
+/// Runs a case in a process of its own with these flags, and says how long that took.
+pub(crate) fn run_with(
+    suite: &Suite,
+    case: &CaseId,
+    flags: &[String],
+) -> Result<(Record, Duration)> {
     let mut args: Vec<String> = vec!["run".into()];
-    args.extend(RUN_FLAGS.map(Into::into));
+    args.extend_from_slice(flags);
     args.extend(["--".to_owned(), case.to_string()]);
     let (since, mut found) = (Stopwatch::start(), None);
     process::stream(suite, &args, |event| {

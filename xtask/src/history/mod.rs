@@ -3,6 +3,8 @@
 mod commits;
 mod stored;
 
+pub(crate) use stored::explain;
+
 use crate::context::Context;
 use crate::output;
 use anyhow::{Context as _, Result, bail};

@@ -51,7 +51,7 @@ fn read(store: &Store, selection: &Selection, context: &Context) -> Result<Vec<T
 }
 
 /// Says of every change point what may have caused it.
-fn explain(found: &mut [Analysed], store: &Store, context: &Context) -> Result<()> {
+pub(crate) fn explain(found: &mut [Analysed], store: &Store, context: &Context) -> Result<()> {
     let changes = found.iter().flat_map(|trend| &trend.change_points);
     let sides = changes.flat_map(|change| [&change.last_before, &change.first_after]);
     let parts = store.parts(&sides.map(|point| point.fingerprint.as_str()).collect())?;

@@ -1,12 +1,16 @@
 //! `simulate`: predictions for devices that are absent, and how wrong they may be. The model is the lab's `simulate`.
 //!
 //! `fit` learns from measured operators, `predict` adds predictions to a table of operators, `case` predicts a whole
-//! model, `here` what was measured on this machine; `files` and `outline` have what they share. Nothing here is a result of a run.
+//! model, `here` what was measured on this machine, `calibrate` keeps what that taught; `files`, `kept`, `known` and
+//! `outline` have what they share. Nothing here is a result of a run.
 
+mod calibrate;
 mod case;
 mod files;
 mod fit;
 mod here;
+pub(crate) mod kept;
+mod known;
 mod outline;
 mod predict;
 
@@ -31,6 +35,8 @@ enum What {
     Case(case::Args),
     /// Predict what was measured on this machine from rates that never saw the model's family, and show the errors
     Here(here::Args),
+    /// Learn anew from the results of this machine, keep what was learned before, and say whether it got better
+    Calibrate(calibrate::Args),
 }
 
 impl Args {
@@ -41,6 +47,7 @@ impl Args {
             What::Predict(args) => args.run(),
             What::Case(args) => args.run(open),
             What::Here(args) => args.run(open),
+            What::Calibrate(args) => args.run(open),
         }
     }
 }

@@ -109,7 +109,7 @@ fn process(name: &str, index: usize, samples: &Value) -> Result<Process, String>
 
 /// JSON has no NaN and no infinities, but some writers write them. They become null, which is then a fault of the
 /// case and not of the file.
-fn without_nonfinite(text: &str) -> String {
+pub(crate) fn without_nonfinite(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut rest, mut quoted) = (text, false);
     while let Some(first) = rest.chars().next() {

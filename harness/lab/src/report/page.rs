@@ -143,7 +143,8 @@ pub fn html(pages: &[Page], links: Links) -> String {
     text
 }
 
-fn html_table(text: &mut String, rows: &[Vec<Cell>], links: Links) {
+/// A table of HTML whose first row and first column name the others.
+pub(super) fn html_table(text: &mut String, rows: &[Vec<Cell>], links: Links) {
     text.push_str("<div class=\"scroll\"><table>\n");
     for (index, row) in rows.iter().enumerate() {
         text.push_str("<tr>");

@@ -72,6 +72,16 @@ impl Spread {
         })
     }
 
+    /// The interval about a prediction; the prediction itself is always inside.
+    pub fn about(&self, predicted: f64) -> [f64; 2] {
+        [predicted * self.low.min(0.0).exp(), predicted * self.high.max(0.0).exp()]
+    }
+
+    /// As wide again as this says.
+    pub fn wider(&self, factor: f64) -> Self {
+        Self { low: self.low * factor, high: self.high * factor, ..*self }
+    }
+
     fn between(&self, other: &Self, share: f64) -> Self {
         let mix = |a: f64, b: f64| a + share * (b - a);
         Self {
@@ -102,6 +112,16 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// Of a prediction near which this mean absolute error was validated.
+    pub fn of(error: Option<f64>) -> Self {
+        match error {
+            None => Self::Unvalidated,
+            Some(error) if error <= 0.10 => Self::High,
+            Some(error) if error <= 0.25 => Self::Medium,
+            Some(_) => Self::Low,
+        }
+    }
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -138,13 +158,7 @@ impl Spreads {
             high: least(spread.high.max(0.0), self.within.high.max(0.0)),
             ..spread
         };
-        let confidence = match spread.mape {
-            _ if share > UNVALIDATED => Confidence::Unvalidated,
-            mape if mape <= 0.10 => Confidence::High,
-            mape if mape <= 0.25 => Confidence::Medium,
-            _ => Confidence::Low,
-        };
-        (spread, confidence)
+        (spread, Confidence::of((share <= UNVALIDATED).then_some(spread.mape)))
     }
 }
 

@@ -2,18 +2,18 @@
 
 use super::device::Device;
 use super::interval::Confidence;
+use super::lines;
 use super::whole::{Outline, Whole};
 use jiff::Timestamp;
 use proofmark::Mark;
 use proofmark::fingerprint::digest;
 use proofmark::journal::Fault;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-/// The version of the format.
-pub const FORMAT: u32 = 1;
+/// The version of the format. Format 1 had no endpoint, machine and reality.
+pub const FORMAT: u32 = 2;
 /// The file of a folder that predictions are appended to.
 const FILE: &str = "predictions.jsonl";
 
@@ -35,6 +35,15 @@ pub struct Recorded {
     pub precision: String,
     /// The device.
     pub device: String,
+    /// The endpoint; null if it is any that runs on the device.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The machine; null if it is any that has the device.
+    #[serde(default)]
+    pub machine: Option<String>,
+    /// The mark of the results that may grade it: software results are no reality for hardware.
+    #[serde(default = "real")]
+    pub reality: Mark,
     /// Always `simulated`.
     pub mark: Mark,
     /// The version of the program that predicted.
@@ -63,8 +72,12 @@ pub struct Recorded {
     pub fits: bool,
 }
 
+fn real() -> Mark {
+    Mark::Real
+}
+
 impl Recorded {
-    /// What is kept of a prediction.
+    /// What is kept of a prediction of a device that is absent.
     pub fn new(whole: &Whole, outline: &Outline, device: &Device, made_at: Timestamp) -> Self {
         let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
         let kernels = text(serde_json::to_string(&outline.kernels));
@@ -81,6 +94,9 @@ impl Recorded {
             shape: whole.shape.clone(),
             precision: "f32".to_owned(),
             device: whole.device.clone(),
+            endpoint: None,
+            machine: None,
+            reality: Mark::Real,
             mark: whole.mark,
             model_version: whole.model_version,
             fit: whole.fit.clone(),
@@ -103,18 +119,7 @@ impl Recorded {
 /// # Errors
 /// The folder or the file cannot be written.
 pub fn append(folder: &Path, predictions: &[Recorded]) -> io::Result<()> {
-    let mut text = String::new();
-    for prediction in predictions {
-        text += &serde_json::to_string(prediction)?;
-        text.push('\n');
-    }
-    fs::create_dir_all(folder)?;
-    let path = folder.join(FILE);
-    // A line that a kill cut short must not swallow the first of ours.
-    let cut = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(if cut { format!("\n{text}") } else { text }.as_bytes())?;
-    file.sync_data()
+    lines::append(folder, FILE, predictions)
 }
 
 /// Reads the predictions of a folder, and tells of lines that are none.
@@ -122,31 +127,20 @@ pub fn append(folder: &Path, predictions: &[Recorded]) -> io::Result<()> {
 /// # Errors
 /// The file is there and cannot be read.
 pub fn read(folder: &Path) -> io::Result<(Vec<Recorded>, Vec<Fault>)> {
-    let path = folder.join(FILE);
-    let bytes = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
-        read => read?,
-    };
-    let (mut predictions, mut faults, mut offset) = (Vec::new(), Vec::new(), 0);
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        match parse(line.trim_ascii()) {
-            _ if line.trim_ascii().is_empty() => {}
-            Ok(prediction) => predictions.push(prediction),
-            Err(detail) => faults.push(Fault { path: path.clone(), offset, detail }),
-        }
-        offset += line.len() as u64;
-    }
-    Ok((predictions, faults))
+    lines::read(folder, FILE, parse)
 }
 
 fn parse(line: &[u8]) -> Result<Recorded, String> {
     let read: Recorded =
         serde_json::from_slice(line).map_err(|error| format!("is no prediction: {error}"))?;
-    if read.format != FORMAT {
+    if !(1..=FORMAT).contains(&read.format) {
         return Err(format!("is of format {}, and this program knows {FORMAT}", read.format));
     }
     if read.mark != Mark::Simulated {
         return Err(format!("is marked {}, and a prediction is simulated", read.mark));
+    }
+    if !matches!(read.reality, Mark::Real | Mark::Software) {
+        return Err(format!("would be graded by results that are {}", read.reality));
     }
     let is_interval = read.low_ms > 0.0
         && read.low_ms <= read.predicted_ms
@@ -166,6 +160,7 @@ mod tests {
     use super::super::operator::Operator;
     use super::super::whole::Kernel;
     use super::*;
+    use std::fs;
 
     fn prediction(id: &str) -> Recorded {
         Recorded {
@@ -176,6 +171,9 @@ mod tests {
             shape: "b1".into(),
             precision: "f32".into(),
             device: "Tesla P4".into(),
+            endpoint: None,
+            machine: None,
+            reality: Mark::Real,
             mark: Mark::Simulated,
             model_version: 1,
             fit: "f".into(),
@@ -216,8 +214,18 @@ mod tests {
         let text = serde_json::to_string(&prediction("1")).unwrap();
         let real = text.replace("\"simulated\"", "\"real\"");
         assert!(parse(real.as_bytes()).unwrap_err().contains("is marked real"));
-        let newer = text.replace("\"format\":1", "\"format\":2");
-        assert!(parse(newer.as_bytes()).unwrap_err().contains("is of format 2"));
+        let newer = text.replace("\"format\":2", "\"format\":3");
+        assert!(parse(newer.as_bytes()).unwrap_err().contains("is of format 3"));
+        let claimed = text.replace("\"reality\":\"real\"", "\"reality\":\"claimed\"");
+        assert!(parse(claimed.as_bytes()).unwrap_err().contains("results that are claimed"));
+    }
+
+    #[test]
+    fn predictions_of_format_1_are_of_real_hardware() {
+        let text = serde_json::to_string(&Recorded { format: 1, ..prediction("1") }).unwrap();
+        let old = text.replace("\"endpoint\":null,\"machine\":null,\"reality\":\"real\",", "");
+        assert!(old.len() < text.len());
+        assert_eq!(parse(old.as_bytes()).unwrap(), Recorded { format: 1, ..prediction("1") });
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! reading, never both; so a store is opened late and closed early.
 
 mod error;
+mod facts;
 mod ingest;
 mod past;
 mod predictions;

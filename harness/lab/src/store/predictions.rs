@@ -1,30 +1,36 @@
-//! From files of predictions to their table.
+//! From files of predictions, and of what was learned for them, to their tables.
 
 use super::{Store, StoreError};
+use crate::simulate::learned::{self, Learned};
 use crate::simulate::recorded::{self, Recorded};
 use duckdb::params;
 use proofmark::journal::Fault;
 use std::path::Path;
 
 impl Store {
-    /// Takes in the predictions of a folder that are not known yet, all or nothing; says how many these were, and which
-    /// lines are none.
+    /// Takes in the predictions and lessons of a folder that are not known yet, all or nothing; says how many predictions
+    /// these were, and which lines are none.
     ///
     /// # Errors
-    /// The file cannot be read, or the database cannot be written.
+    /// A file cannot be read, or the database cannot be written.
     pub fn ingest_predictions(&self, folder: &Path) -> Result<(usize, Vec<Fault>), StoreError> {
         let failed = |source| StoreError::Records { path: folder.to_owned(), source };
-        let (predictions, faults) = recorded::read(folder).map_err(failed)?;
-        Ok((self.add(&predictions)?, faults))
+        let (predictions, mut faults) = recorded::read(folder).map_err(failed)?;
+        let (lessons, others) = learned::read(folder).map_err(failed)?;
+        faults.extend(others);
+        let transaction = self.connection.unchecked_transaction().map_err(self.writing())?;
+        let new = self.add(&predictions)?;
+        self.add_lessons(&lessons)?;
+        transaction.commit().map_err(self.writing())?;
+        Ok((new, faults))
     }
 
     fn add(&self, predictions: &[Recorded]) -> Result<usize, StoreError> {
-        let transaction = self.connection.unchecked_transaction().map_err(self.writing())?;
         let mut new = 0;
         {
             let sql = "INSERT OR IGNORE INTO predictions VALUES \
-                       (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-            let mut insert = transaction.prepare(sql).map_err(self.writing())?;
+                       (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            let mut insert = self.connection.prepare(sql).map_err(self.writing())?;
             for p in predictions {
                 let row = params![
                     p.id,
@@ -33,6 +39,9 @@ impl Store {
                     p.shape,
                     p.precision,
                     p.device,
+                    p.endpoint,
+                    p.machine,
+                    p.reality.to_string(),
                     p.mark.to_string(),
                     p.model_version,
                     p.fit,
@@ -50,8 +59,30 @@ impl Store {
                 new += insert.execute(row).map_err(self.writing())?;
             }
         }
-        transaction.commit().map_err(self.writing())?;
         Ok(new)
+    }
+
+    fn add_lessons(&self, lessons: &[Learned]) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO lessons VALUES \
+                   (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS DOUBLE[]), CAST(? AS VARCHAR[]))";
+        let mut insert = self.connection.prepare(sql).map_err(self.writing())?;
+        for lesson in lessons {
+            let row = params![
+                lesson.id,
+                lesson.made_at.to_string(),
+                lesson.version,
+                lesson.place.machine,
+                lesson.place.endpoint,
+                lesson.place.device,
+                lesson.place.reality.to_string(),
+                lesson.model_version,
+                lesson.without,
+                format!("{:?}", lesson.rates),
+                format!("[{}]", lesson.records.join(", "))
+            ];
+            insert.execute(row).map_err(self.writing())?;
+        }
+        Ok(())
     }
 }
 
@@ -127,9 +158,10 @@ mod tests {
         }
         let world = Folder::new();
         let store = world.open();
-        let row = "INSERT INTO predictions VALUES ('1', '2026-01-01', 'm', 'b1', 'f32', 'd', 'real', 1, 'f', 'i', 2, 1, 3, \
+        let row = "INSERT INTO predictions VALUES ('1', '2026-01-01', 'm', 'b1', 'f32', 'd', NULL, NULL, 'real', 'software', 1, \
+                   'f', 'i', 2, 1, 3, \
                    'low', 0.3, 'n', 0, 7, true)";
         assert!(store.connection.execute_batch(row).is_err());
-        store.connection.execute_batch(&row.replace("'real'", "'simulated'")).unwrap();
+        store.connection.execute_batch(&row.replace("'software'", "'simulated'")).unwrap();
     }
 }

@@ -8,8 +8,12 @@ use duckdb::Connection;
 pub(super) const APPLICATION: &str = "proofmark";
 
 /// Each entry leads from the schema version that is its index to the next one. Append only.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The schema version of this program.
 pub(super) fn version() -> u32 {
