@@ -2,6 +2,8 @@
 //!
 //! Where it comes from is `input` (a file) and `records` (record files); what is made of it are the checks.
 
+use crate::stats::median;
+
 /// Whether what was timed computes the right thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Outputs {
@@ -61,6 +63,17 @@ pub struct Benchmark {
     pub outputs: Outputs,
     /// The work is done elsewhere than in the processors of the process, which waits meanwhile.
     pub waits_for_device: bool,
+}
+
+/// More processes than this that want to run besides a measured one, by processor, are a crowded machine.
+const CROWDED: f64 = 0.75;
+
+impl Benchmark {
+    /// How many other processes wanted to run, by processor, if these were enough to disturb it.
+    pub(super) fn crowd(&self) -> Option<f64> {
+        let known: Vec<f64> = self.processes.iter().filter_map(|process| process.load).collect();
+        median(&known).filter(|load| *load > CROWDED)
+    }
 }
 
 impl Process {
