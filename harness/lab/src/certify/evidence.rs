@@ -56,7 +56,7 @@ pub struct Benchmark {
     /// The same code with other amounts of work.
     pub scaling: Vec<Scaled>,
     /// Operations per second that nothing reaches on what it ran on.
-    pub most_work_per_s: Option<f64>,
+    pub peak_work_per_s: Option<f64>,
     /// The smallest step of the clock, in seconds.
     pub clock_step_s: Option<f64>,
     /// Whether its outputs are right.

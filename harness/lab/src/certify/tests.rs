@@ -105,7 +105,7 @@ proptest! {
         let others = scaled.scaling.iter_mut().flat_map(|other| &mut other.processes_s);
         others.flatten().for_each(|s| *s *= factor);
         scaled.clock_step_s = scaled.clock_step_s.map(|s| s * factor);
-        scaled.most_work_per_s = scaled.most_work_per_s.map(|rate| rate / factor);
+        scaled.peak_work_per_s = scaled.peak_work_per_s.map(|rate| rate / factor);
         let (plain, scaled) = (judge(&benchmark), judge(&scaled));
         prop_assert_eq!(statuses(&plain), statuses(&scaled));
         prop_assert_eq!(plain.score, scaled.score);

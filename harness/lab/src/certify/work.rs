@@ -47,7 +47,7 @@ pub(super) fn work(benchmark: &Benchmark) -> Check {
 /// A fail if the rate is beyond the bound.
 fn impossible(benchmark: &Benchmark) -> Option<Check> {
     let level_s = median(&levels(&benchmark.processes))?.exp();
-    let (work, bound) = (benchmark.work?, benchmark.most_work_per_s?);
+    let (work, bound) = (benchmark.work?, benchmark.peak_work_per_s?);
     let rate = work / level_s;
     let says = format!(
         "{} operations per second are {} times what the hardware can do at most: the work is not done",
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn no_hardware_is_that_fast() {
         let bounded = |level_s: f64| {
-            work(&Benchmark { most_work_per_s: Some(1e12), ..benchmark(level_s) }).status
+            work(&Benchmark { peak_work_per_s: Some(1e12), ..benchmark(level_s) }).status
         };
         assert_eq!(bounded(30e-9), Status::Fail);
         assert_eq!(bounded(30e-6), Status::Unknown);
