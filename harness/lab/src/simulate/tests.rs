@@ -272,13 +272,37 @@ fn a_model_is_the_sum_of_its_kernels() {
         let share = |p: &Prediction| p.predicted_ms / whole.predicted_ms;
         let extrapolated: f64 = kernels.iter().filter(|p| p.extrapolates).map(share).sum();
         assert!((whole.extrapolated_share - extrapolated).abs() < 1e-12, "{whole:?}");
-        let errors: Option<Vec<f64>> =
-            kernels.iter().map(|p| Some(share(p) * p.validated_error?)).collect();
-        let error = errors.map(|errors| errors.iter().sum::<f64>());
-        assert_eq!(
-            whole.validated_error.map(|e| (1e9 * e).round()),
-            error.map(|e| (1e9 * e).round())
-        );
+        let validated: Vec<(f64, f64)> =
+            kernels.iter().filter_map(|p| Some((share(p), p.validated_error?))).collect();
+        let shares: f64 = validated.iter().map(|(share, _)| share).sum();
+        let error = validated.iter().map(|(share, error)| share * error).sum::<f64>() / shares;
+        let told = whole.validated_error;
+        assert_eq!(told.is_none(), whole.confidence == Confidence::Unvalidated, "{whole:?}");
+        assert!(told.is_none_or(|told| (told - error).abs() < 1e-9), "{whole:?}");
     }
     assert!(on(&strange).extrapolated_share > 0.99);
+}
+
+#[test]
+fn a_kernel_that_hardly_counts_leaves_the_whole_validated() {
+    let devices = devices(&NAMES);
+    let (fit, _) = Fit::new(&devices, &measured(&devices), "made".into()).unwrap();
+    let kernel = |op: &str, m: f64, b: f64| whole::Kernel {
+        node: op.into(),
+        operator: Operator { op: op.into(), b, m, n: m, k: m, h: 1.0 },
+    };
+    let outline = whole::Outline {
+        model: "m".into(),
+        shape: "b1".into(),
+        weight_bytes: 1,
+        value_bytes: 1,
+        kernels: vec![kernel("linear", 4096.0, 1.0), kernel("relu", 0.0, 1.0)],
+    };
+    let asked: Vec<_> = outline.kernels.iter().map(|k| (&k.operator, &devices[3])).collect();
+    let [large, tiny] = fit.predict(&asked).unwrap().try_into().unwrap();
+    assert_eq!((tiny.confidence, tiny.validated_error), (Confidence::Unvalidated, None));
+    let whole = whole::predict(&fit, &devices[3], &outline).unwrap();
+    assert_eq!(whole.confidence, large.confidence);
+    let error = whole.validated_error.unwrap();
+    assert!((error - large.validated_error.unwrap()).abs() < 1e-9, "{whole:?}");
 }

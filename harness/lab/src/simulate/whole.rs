@@ -69,7 +69,7 @@ pub struct Whole {
     pub high_ms: f64,
     /// The least of the kernels that count.
     pub confidence: Confidence,
-    /// The validated error of the kernels near this device, weighted by their time; nothing if there is none.
+    /// The validated error of the kernels that have one, weighted by their time; nothing if the whole is not validated.
     pub validated_error: Option<f64>,
     /// The measured device that is most like it.
     pub nearest_device: String,
@@ -104,7 +104,7 @@ pub fn predict(fit: &Fit, device: &Device, outline: &Outline) -> Result<Whole, F
         low_ms: predictions.iter().map(|p| p.low_ms).sum(),
         high_ms: predictions.iter().map(|p| p.high_ms).sum(),
         confidence: Confidence::Unvalidated,
-        validated_error: Some(0.0),
+        validated_error: None,
         nearest_device: String::new(),
         extrapolated_share: 0.0,
         shares: BTreeMap::new(),
@@ -113,12 +113,15 @@ pub fn predict(fit: &Fit, device: &Device, outline: &Outline) -> Result<Whole, F
         parts: Vec::new(),
     };
     let mut of_confidence: BTreeMap<Confidence, f64> = BTreeMap::new();
+    let (mut sum, mut validated) = (0.0, 0.0);
     for (kernel, prediction) in outline.kernels.iter().zip(predictions) {
         let share = prediction.predicted_ms / total;
         *whole.shares.entry(kernel.operator.class()?).or_default() += share;
         *of_confidence.entry(prediction.confidence).or_default() += share;
-        let error = whole.validated_error.zip(prediction.validated_error);
-        whole.validated_error = error.map(|(sum, error)| sum + share * error);
+        if let Some(error) = prediction.validated_error {
+            sum += share * error;
+            validated += share;
+        }
         if prediction.extrapolates {
             whole.extrapolated_share += share;
         }
@@ -130,6 +133,7 @@ pub fn predict(fit: &Fit, device: &Device, outline: &Outline) -> Result<Whole, F
         });
     }
     whole.confidence = least_sure(&of_confidence);
+    whole.validated_error = (whole.confidence != Confidence::Unvalidated).then(|| sum / validated);
     Ok(whole)
 }
 
