@@ -90,6 +90,19 @@ mod tests {
     }
 
     #[test]
+    fn predictions_of_version_3_are_still_there() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate_along(&connection, 0, &MIGRATIONS[..3]).unwrap();
+        let row = "INSERT INTO predictions VALUES ('1', '2026-01-01', 'm', 'b1', 'f32', 'd', 'simulated', 1, 'f', 'i', 2, \
+                   1, 3, 'low', 0.3, 'n', 0.5, 7, true)";
+        connection.execute_batch(row).unwrap();
+        migrate(&connection, 3).unwrap();
+        let sql = "SELECT count(*) FROM predictions WHERE id = '1' AND reality = 'real' AND endpoint IS NULL \
+                   AND high_ms = 3 AND fits";
+        assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    }
+
+    #[test]
     fn a_step_that_fails_leaves_the_old_version() {
         let connection = Connection::open_in_memory().unwrap();
         migrate_along(&connection, 0, &MIGRATIONS[..1]).unwrap();

@@ -1,6 +1,8 @@
 -- Schema 4: where a prediction holds and what may grade it; what the results of a machine taught.
 
--- One row per prediction of a model on a device. Times are in milliseconds. The files have all of them.
+-- One row per prediction of a model on a device. Times are in milliseconds. Those of before are of no
+-- endpoint that is known, and about hardware.
+CREATE TEMP TABLE earlier AS SELECT * FROM predictions;
 DROP TABLE predictions;
 CREATE TABLE predictions (
     id VARCHAR PRIMARY KEY,
@@ -33,6 +35,9 @@ CREATE TABLE predictions (
     CHECK (confidence <> 'unvalidated' OR validated_error IS NULL),
     CHECK ((endpoint IS NULL) = (machine IS NULL))
 );
+
+INSERT INTO predictions BY NAME SELECT *, 'real' AS reality FROM earlier;
+DROP TABLE earlier;
 
 -- What the results of an endpoint of a machine taught, in versions; one row more for each family that was left out.
 CREATE TABLE lessons (
