@@ -83,6 +83,8 @@ fn helps_are_what_was_accepted() {
         "bisect",
         "certify",
         "history",
+        "import",
+        "export",
         "notify",
         "scan",
     ] {

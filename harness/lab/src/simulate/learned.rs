@@ -3,7 +3,7 @@
 
 use super::grade::{Comparison, compare};
 use super::interval::{Confidence, Spread, ape};
-use super::lines;
+use crate::lines;
 use super::machine::{Known, Lesson, Work, predict, work};
 use super::recorded::{FORMAT, Recorded};
 use super::whole::Outline;

@@ -2,7 +2,7 @@
 
 use super::device::Device;
 use super::interval::Confidence;
-use super::lines;
+use crate::lines;
 use super::whole::{Outline, Whole};
 use jiff::Timestamp;
 use proofmark::Mark;

@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The folder or the file cannot be written.
-pub(super) fn append<T: Serialize>(folder: &Path, file: &str, lines: &[T]) -> io::Result<()> {
+pub(crate) fn append<T: Serialize>(folder: &Path, file: &str, lines: &[T]) -> io::Result<()> {
     let mut text = String::new();
     for line in lines {
         text += &serde_json::to_string(line)?;
@@ -29,7 +29,7 @@ pub(super) fn append<T: Serialize>(folder: &Path, file: &str, lines: &[T]) -> io
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub(super) fn read<T>(
+pub(crate) fn read<T>(
     folder: &Path,
     file: &str,
     parse: impl Fn(&[u8]) -> Result<T, String>,
