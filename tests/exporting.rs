@@ -7,8 +7,10 @@ use std::fs;
 /// A workspace with two results and one import.
 fn adopter() -> Adopter {
     let adopter = Adopter::new();
-    let records =
-        [measured("a/abacus/f32/b1", "2026-01-01T00:00:00Z", 2e6), measured("b/abacus/f32/b1", "2026-01-02T00:00:00Z", 3e6)];
+    let records = [
+        measured("a/abacus/f32/b1", "2026-01-01T00:00:00Z", 2e6),
+        measured("b/abacus/f32/b1", "2026-01-02T00:00:00Z", 3e6),
+    ];
     store(&adopter, &records);
     let file = root().join("tests/fixtures/imports/hyperfine/1.20.0/hyperfine.json");
     adopter.xtask(&["import", file.to_str().unwrap()]).assert().success();
@@ -60,7 +62,9 @@ fn all_formats_have_the_same_rows_with_their_marks() {
     let mut rows: Vec<_> = reader
         .records()
         .map(|row| row.unwrap())
-        .map(|row| (row[case].to_owned(), row[mark].to_owned(), row[latency].parse::<f64>().unwrap()))
+        .map(|row| {
+            (row[case].to_owned(), row[mark].to_owned(), row[latency].parse::<f64>().unwrap())
+        })
         .collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(rows, expected);
@@ -71,18 +75,29 @@ fn all_formats_have_the_same_rows_with_their_marks() {
     assert!(samples.iter().all(|line| line.contains("mark=\"real\"")), "{text}");
     assert!(text.lines().all(|line| line.starts_with('#') || line.contains("mark=\"")), "{text}");
     assert!(text.ends_with("# EOF\n"));
-    let left: Vec<_> = fs::read_dir(adopter.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(adopter.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
 }
 
 #[test]
 fn imports_leave_as_what_they_are() {
     let adopter = adopter();
-    let text = String::from_utf8(export(&adopter, "openmetrics", "i.prom", &["--table", "imported_results"])).unwrap();
+    let text = String::from_utf8(export(
+        &adopter,
+        "openmetrics",
+        "i.prom",
+        &["--table", "imported_results"],
+    ))
+    .unwrap();
     let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    assert!(samples.len() > 10 && samples.iter().all(|line| line.contains("mark=\"claimed\"")), "{text}");
+    assert!(
+        samples.len() > 10 && samples.iter().all(|line| line.contains("mark=\"claimed\"")),
+        "{text}"
+    );
     assert!(text.contains("# UNIT proofmark_imported_peak_memory_bytes bytes\n"), "{text}");
-    let sql = "select benchmark, value, mark, '=cmd()' as note, -value as negative from imported_results";
+    let sql =
+        "select benchmark, value, mark, '=cmd()' as note, -value as negative from imported_results";
     let csv = String::from_utf8(export(&adopter, "csv", "i.csv", &["--sql", sql])).unwrap();
     let row = csv.lines().nth(1).unwrap();
     assert!(row.contains(",claimed,'=cmd(),-"), "{row}");
@@ -92,10 +107,19 @@ fn imports_leave_as_what_they_are() {
 fn numbers_without_marks_and_other_files_are_refused() {
     let adopter = adopter();
     for (sql, says) in [
-        ("select latency_ns_median from latest_results", "has numbers (latency_ns_median) and no column `mark`"),
+        (
+            "select latency_ns_median from latest_results",
+            "has numbers (latency_ns_median) and no column `mark`",
+        ),
         ("select samples from results", "has numbers (samples) and no column `mark`"),
-        ("select 'measured' as mark, 1 as n", "has 1 rows with numbers whose mark is none (such as measured)"),
-        ("select null::varchar as mark, 1 as n", "has 1 rows with numbers whose mark is none (such as null)"),
+        (
+            "select 'measured' as mark, 1 as n",
+            "has 1 rows with numbers whose mark is none (such as measured)",
+        ),
+        (
+            "select null::varchar as mark, 1 as n",
+            "has 1 rows with numbers whose mark is none (such as null)",
+        ),
         ("select 1 as mark", "has numbers (mark) and no column `mark`"),
         ("select mark, 1 as n from read_csv('/etc/passwd')", "failed to answer"),
         ("select 1) to '/srv/x' (format csv); --", "failed to answer"),
@@ -105,8 +129,13 @@ fn numbers_without_marks_and_other_files_are_refused() {
         assert!(said.contains(says), "{sql}: {said}");
     }
     let said = refused(&adopter, &["--table", "op_times"]);
-    assert!(said.contains("the rows of op_times have no mark") && said.contains("imported_results"), "{said}");
-    assert!(refused(&adopter, &["--table", "x\"; drop table results; --"]).contains("no such table"));
+    assert!(
+        said.contains("the rows of op_times have no mark") && said.contains("imported_results"),
+        "{said}"
+    );
+    assert!(
+        refused(&adopter, &["--table", "x\"; drop table results; --"]).contains("no such table")
+    );
     // A query without numbers needs no mark, and one with a comment at its end is one.
     export(&adopter, "csv", "names.csv", &["--sql", "select case_id from results -- all of them"]);
     // A null mark of a row that was not opened is no number's.

@@ -28,25 +28,46 @@ fn what_every_tool_wrote_is_taken_in_once_and_survives_the_database() {
     let dry = adopter.json(&["import", folder, "--dry-run"], 0);
     assert_eq!((count(&dry, "imported"), count(&dry, "failed")), (17, 0), "{dry}");
     assert!(dry[0]["values"].as_array().unwrap().iter().all(|value| value["value"].is_number()));
-    assert!(!adopter.path(".proofmark/imports").exists() && !adopter.path(".proofmark/results.duckdb").exists());
+    assert!(
+        !adopter.path(".proofmark/imports").exists()
+            && !adopter.path(".proofmark/results.duckdb").exists()
+    );
     let first = adopter.json(&["import", folder], 0);
     // The README is no tool's.
     assert_eq!((count(&first, "imported"), count(&first, "skipped")), (17, 1), "{first}");
     let all = first.as_array().unwrap().iter().filter(|one| one["outcome"] == "imported");
     for one in all {
         assert_eq!(one["mark"], "claimed");
-        assert!(one["tool_version"].is_string() || one["tool_version_from"].as_str().unwrap().starts_with("unknown"));
+        assert!(
+            one["tool_version"].is_string()
+                || one["tool_version_from"].as_str().unwrap().starts_with("unknown")
+        );
     }
     let again = adopter.json(&["import", folder], 0);
     assert_eq!((count(&again, "imported"), count(&again, "known")), (0, 17));
     let sql = "select tool, count(*) as n, count(distinct file_id) as files, any_value(mark) as mark, \
                min(value) >= 0 as sound from imported_results group by tool order by tool";
     let before = adopter.json(&["query", sql], 0);
-    let tools: Vec<_> = before.as_array().unwrap().iter().map(|row| row["tool"].as_str().unwrap()).collect();
-    let expected =
-        ["criterion", "go", "google-benchmark", "hyperfine", "mlperf", "onnx-runtime", "pytest-benchmark", "pytorch"];
+    let tools: Vec<_> =
+        before.as_array().unwrap().iter().map(|row| row["tool"].as_str().unwrap()).collect();
+    let expected = [
+        "criterion",
+        "go",
+        "google-benchmark",
+        "hyperfine",
+        "mlperf",
+        "onnx-runtime",
+        "pytest-benchmark",
+        "pytorch",
+    ];
     assert_eq!(tools, expected);
-    assert!(before.as_array().unwrap().iter().all(|row| row["mark"] == "claimed" && row["sound"] == true));
+    assert!(
+        before
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["mark"] == "claimed" && row["sound"] == true)
+    );
     fs::remove_file(adopter.path(".proofmark/results.duckdb")).unwrap();
     adopter.xtask(&["rebuild"]).assert().success();
     assert_eq!(adopter.json(&["query", sql], 0), before);
@@ -66,9 +87,19 @@ fn a_bad_file_costs_itself_and_says_where_it_is_bad() {
     let output = adopter.xtask(&args).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    assert!(said.contains("failed to import cut.json: it cannot be read as results of hyperfine, line "), "{said}");
+    assert!(
+        said.contains(
+            "failed to import cut.json: it cannot be read as results of hyperfine, line "
+        ),
+        "{said}"
+    );
     assert!(said.contains("failed to import missing.json: No such file"), "{said}");
-    assert!(said.contains("failed to import other.json: it looks like the results of none of the tools"), "{said}");
+    assert!(
+        said.contains(
+            "failed to import other.json: it looks like the results of none of the tools"
+        ),
+        "{said}"
+    );
     let rows = adopter.json(&["query", "select count(*) as n from imported_results"], 0);
     assert_eq!(rows[0]["n"], 14);
     // As another tool's, the file is refused by that tool's reader.
@@ -90,15 +121,23 @@ fn names_of_other_tools_do_nothing_in_sql_and_in_a_terminal() {
     let file = serde_json::json!({"results": [{"command": hostile, "mean": 0.5, "times": [0.5]}]});
     fs::write(adopter.path("hostile.json"), file.to_string()).unwrap();
     let version = ["import", "hostile.json", "--tool-version", "'; DROP TABLE results; --"];
-    for args in [&version[..], &["import", "hostile.json", "--dry-run"], &["query", "from imported_results"]] {
+    for args in [
+        &version[..],
+        &["import", "hostile.json", "--dry-run"],
+        &["query", "from imported_results"],
+    ] {
         let output = adopter.xtask(args).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let printed = [&output.stdout[..], &output.stderr[..]].concat();
         assert!(!printed.contains(&0x1b), "{args:?}: {}", String::from_utf8_lossy(&printed));
         assert!(!String::from_utf8(printed).unwrap().contains('\u{202e}'), "{args:?}");
     }
-    let rows = adopter.json(&["query", "select benchmark, tool_version, value from imported_results"], 0);
+    let rows =
+        adopter.json(&["query", "select benchmark, tool_version, value from imported_results"], 0);
     assert_eq!(rows[0]["benchmark"], hostile);
-    assert_eq!((&rows[0]["tool_version"], &rows[0]["value"]), (&"'; DROP TABLE results; --".into(), &5e8.into()));
+    assert_eq!(
+        (&rows[0]["tool_version"], &rows[0]["value"]),
+        (&"'; DROP TABLE results; --".into(), &5e8.into())
+    );
     adopter.json(&["query", "select count(*) from results"], 0);
 }

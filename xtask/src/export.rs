@@ -48,10 +48,14 @@ impl Args {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let here = env::current_dir().context("failed to find the current folder")?;
         let out = here.join(&self.out);
-        let Some(name) = out.file_name() else { bail!("--out {} names no file", self.out.display()) };
-        let fresh = out.with_file_name(format!("{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+        let Some(name) = out.file_name() else {
+            bail!("--out {} names no file", self.out.display())
+        };
+        let fresh =
+            out.with_file_name(format!("{}.{}.tmp", name.to_string_lossy(), std::process::id()));
         let written = self.write(context, &fresh).and_then(|rows| {
-            fs::rename(&fresh, &out).with_context(|| format!("failed to write {}", self.out.display()))?;
+            fs::rename(&fresh, &out)
+                .with_context(|| format!("failed to write {}", self.out.display()))?;
             Ok(rows)
         });
         if written.is_err() {

@@ -32,7 +32,8 @@ impl Args {
             Format::Json => output::print_json(&answer.objects())?,
             Format::Csv => output::print_raw(&export::csv(&answer))?,
             Format::Table => {
-                let mut table = output::table(answer.columns.iter().map(|name| output::printable(name)));
+                let mut table =
+                    output::table(answer.columns.iter().map(|name| output::printable(name)));
                 for row in &answer.rows {
                     table.add_row(row.iter().map(|value| output::printable(&export::plain(value))));
                 }

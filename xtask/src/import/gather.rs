@@ -53,7 +53,9 @@ fn walk(folder: &Path, depth: u32, items: &mut Vec<Item>) {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut entries = match entries {
         Ok(_) if depth >= MAX_DEPTH => {
-            let why = format!("its folders are nested deeper than {MAX_DEPTH}: name the one that is meant");
+            let why = format!(
+                "its folders are nested deeper than {MAX_DEPTH}: name the one that is meant"
+            );
             return items.push(item(folder, true, Place::Broken(why)));
         }
         Ok(entries) => entries,

@@ -78,7 +78,9 @@ impl Outcome {
     fn why(&self) -> String {
         match self {
             Self::Imported(imported) => imported.remarks.join("; "),
-            Self::Known(imported) => format!("imported on {} as {}", imported.imported_at, imported.source),
+            Self::Known(imported) => {
+                format!("imported on {} as {}", imported.imported_at, imported.source)
+            }
             Self::Skipped(why) | Self::Failed(why) => why.clone(),
         }
     }
@@ -96,7 +98,11 @@ impl Args {
         }
         for (source, outcome) in &outcomes {
             if let Outcome::Failed(why) = outcome {
-                eprintln!("error: failed to import {}: {}", output::printable(source), output::printable(why));
+                eprintln!(
+                    "error: failed to import {}: {}",
+                    output::printable(source),
+                    output::printable(why)
+                );
             }
         }
         match self.format {
@@ -107,15 +113,18 @@ impl Args {
             return Ok(ExitCode::from(exit::USAGE));
         }
         if outcomes.iter().all(|(_, outcome)| outcome.imported().is_none()) {
-            return Err(absent("no file of a known tool is there: name the files, and their tool with --tool"));
+            return Err(absent(
+                "no file of a known tool is there: name the files, and their tool with --tool",
+            ));
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn all(&self, context: &Context, items: Vec<Item>) -> Result<Vec<(String, Outcome)>> {
         let folder = &context.imports;
-        let (known, faults) = kept::read(folder)
-            .with_context(|| format!("failed to read what was imported into {}", folder.display()))?;
+        let (known, faults) = kept::read(folder).with_context(|| {
+            format!("failed to read what was imported into {}", folder.display())
+        })?;
         context::warn_of(&faults);
         let mut known: HashMap<String, Rc<Imported>> =
             known.into_iter().map(|imported| (imported.id.clone(), Rc::new(imported))).collect();
@@ -132,7 +141,9 @@ impl Args {
                 pending.push(Rc::clone(imported));
             }
             outcomes.push((item.name, outcome));
-            if pending.iter().map(|imported: &Rc<Imported>| imported.results.len()).sum::<usize>() > BATCH {
+            if pending.iter().map(|imported: &Rc<Imported>| imported.results.len()).sum::<usize>()
+                > BATCH
+            {
                 self.keep(context, &mut pending)?;
             }
             bar.inc(1);
@@ -195,10 +206,12 @@ impl Args {
     }
 
     fn table(&self, outcomes: &[(String, Outcome)]) -> String {
-        let mut table = output::table(["source", "tool", "version", "mark", "results", "outcome", "why"]);
+        let mut table =
+            output::table(["source", "tool", "version", "mark", "results", "outcome", "why"]);
         for (source, outcome) in outcomes {
             let imported = outcome.imported();
-            let version = imported.map(|imported| imported.tool_version.as_deref().unwrap_or("unknown"));
+            let version =
+                imported.map(|imported| imported.tool_version.as_deref().unwrap_or("unknown"));
             table.add_row([
                 output::printable(source),
                 imported.map(|imported| imported.tool.to_string()).unwrap_or_default(),
@@ -211,7 +224,8 @@ impl Args {
         }
         let mut text = format!("{table}\n");
         if self.dry_run {
-            for (source, imported) in outcomes.iter().filter_map(|(s, o)| Some((s, o.imported()?))) {
+            for (source, imported) in outcomes.iter().filter_map(|(s, o)| Some((s, o.imported()?)))
+            {
                 text += &format!("\n{}\n{}\n", output::printable(source), values(imported));
             }
             text += "Nothing was written.\n";

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 /// An answer as CSV with a header. Text that a spreadsheet would take for a formula begins with an apostrophe;
 /// numbers stay numbers.
 pub fn csv(answer: &Answer) -> String {
-    let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut writer =
+        ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
     let mut write = |cells: Vec<String>| {
         // Into memory, which takes any bytes; all rows are of one length.
         let _ = writer.write_record(cells);
@@ -56,7 +57,8 @@ mod tests {
             assert!(reader.headers().unwrap()[0].starts_with('\''), "{text:?}");
             assert!(reader.records().next().unwrap().unwrap()[0].starts_with('\''), "{text:?}");
         }
-        let answer = Answer { columns: vec!["n".into()], rows: vec![vec![json!(-1.5)], vec![json!(-2)]] };
+        let answer =
+            Answer { columns: vec!["n".into()], rows: vec![vec![json!(-1.5)], vec![json!(-2)]] };
         assert_eq!(csv(&answer), "n\r\n-1.5\r\n-2\r\n");
     }
 }

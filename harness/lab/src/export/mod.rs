@@ -41,7 +41,10 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_no_text_of_results() {
-        assert_eq!(printable("a\u{1b}[31mb\r\n\u{7}é\u{202e}"), "a\\u{1b}[31mb\\r\\n\\u{7}é\\u{202e}");
+        assert_eq!(
+            printable("a\u{1b}[31mb\r\n\u{7}é\u{202e}"),
+            "a\\u{1b}[31mb\\r\\n\\u{7}é\\u{202e}"
+        );
         assert_eq!(printable("größer, 大"), "größer, 大");
     }
 }

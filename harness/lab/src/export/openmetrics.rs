@@ -146,7 +146,9 @@ fn of_column(column: &str) -> Name {
         return named(rest, Some("per_second"), 1.0);
     }
     match column {
-        "relative_noise" | "extrapolated_share" | "validated_error" => named(column, Some("ratio"), 1.0),
+        "relative_noise" | "extrapolated_share" | "validated_error" => {
+            named(column, Some("ratio"), 1.0)
+        }
         _ => named(column, None, 1.0),
     }
 }
@@ -188,9 +190,17 @@ mod tests {
 
     #[test]
     fn columns_are_metrics_in_base_units() {
-        let columns = ["case_id", "mark", "latency_ns_median", "peak_memory_bytes", "samples", "threads"];
+        let columns =
+            ["case_id", "mark", "latency_ns_median", "peak_memory_bytes", "samples", "threads"];
         let rows = vec![
-            vec![json!("a\"\\\nb"), json!("real"), json!(1_500_000.0), json!(64), json!([1.0]), json!(null)],
+            vec![
+                json!("a\"\\\nb"),
+                json!("real"),
+                json!(1_500_000.0),
+                json!(64),
+                json!([1.0]),
+                json!(null),
+            ],
             vec![json!("c"), json!("software"), json!(2.5e9), json!(null), json!([]), json!(2)],
         ];
         let expected = "# TYPE proofmark_latency_median_seconds gauge\n\
@@ -213,7 +223,9 @@ mod tests {
     #[test]
     fn imported_numbers_are_named_by_their_metric() {
         let columns = ["metric", "unit", "value", "runs", "mark"];
-        let row = |metric: &str, unit: Value| vec![json!(metric), unit, json!(3.0), json!(7), json!("claimed")];
+        let row = |metric: &str, unit: Value| {
+            vec![json!(metric), unit, json!(3.0), json!(7), json!("claimed")]
+        };
         let rows = vec![
             row("time", json!("ns")),
             row("throughput", json!("1/s")),
@@ -229,7 +241,12 @@ mod tests {
             "# UNIT proofmark_imported_gc_alloc_rate_MB_sec MB_sec",
             "proofmark_imported_things_total_value{metric=\"things_total\",mark=\"claimed\"} 3",
         ] {
-            assert!(text.lines().any(|found| found.replace("0.0000000030000000000000004", "0.000000003") == line), "{line}\n{text}");
+            assert!(
+                text.lines().any(|found| found
+                    .replace("0.0000000030000000000000004", "0.000000003")
+                    == line),
+                "{line}\n{text}"
+            );
         }
         assert!(!text.contains("runs") && text.ends_with("# EOF\n"));
     }
@@ -239,7 +256,13 @@ mod tests {
         let row = vec![json!("real"), json!(1)];
         let twice = answer(&["mark", "n"], vec![row.clone(), row]);
         let error = openmetrics(&twice).unwrap_err();
-        assert!(error.to_string().contains("proofmark_n the same labels {mark=\"real\"}"), "{error}");
-        assert_eq!(openmetrics(&answer(&["mark"], vec![vec![json!("real")]])), Err(MetricsError::Nothing));
+        assert!(
+            error.to_string().contains("proofmark_n the same labels {mark=\"real\"}"),
+            "{error}"
+        );
+        assert_eq!(
+            openmetrics(&answer(&["mark"], vec![vec![json!("real")]])),
+            Err(MetricsError::Nothing)
+        );
     }
 }

@@ -76,9 +76,15 @@ pub(super) fn read(files: &Files) -> Result<Found, ImportError> {
     details.extend(benchmark.value_str.map(|value| ("parameter".to_owned(), value)));
     if let Some(Value::Object(throughput)) = benchmark.throughput {
         let per_iteration = throughput.iter();
-        details.extend(per_iteration.map(|(unit, count)| (format!("{}_per_run", unit.to_ascii_lowercase()), count.to_string())));
+        details.extend(per_iteration.map(|(unit, count)| {
+            (format!("{}_per_run", unit.to_ascii_lowercase()), count.to_string())
+        }));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts that criterion writes as floats")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts that criterion writes as floats"
+    )]
     let iterations: Vec<u64> = sample.iters.iter().map(|iters| *iters as u64).collect();
     let base = Measured {
         benchmark: benchmark.full_id,
@@ -111,10 +117,12 @@ pub(super) fn read(files: &Files) -> Result<Found, ImportError> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8]) -> Result<T, ImportError> {
-    serde_json::from_slice(bytes).map_err(|error| match ImportError::json(Tool::Criterion, &error) {
-        ImportError::Damaged { tool, place, detail } => {
-            ImportError::Damaged { tool, place: format!("{file}, {place}"), detail }
+    serde_json::from_slice(bytes).map_err(|error| {
+        match ImportError::json(Tool::Criterion, &error) {
+            ImportError::Damaged { tool, place, detail } => {
+                ImportError::Damaged { tool, place: format!("{file}, {place}"), detail }
+            }
+            other => other,
         }
-        other => other,
     })
 }

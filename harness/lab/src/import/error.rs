@@ -17,7 +17,9 @@ pub enum ImportError {
         detail: String,
     },
     /// The source cannot be read to its end.
-    #[error("it cannot be read as results of {tool}, {place}: {detail}; write it anew, or name its tool with --tool")]
+    #[error(
+        "it cannot be read as results of {tool}, {place}: {detail}; write it anew, or name its tool with --tool"
+    )]
     Damaged {
         /// Whose results it should be.
         tool: Tool,
@@ -38,7 +40,9 @@ pub enum ImportError {
         remarks: Vec<String>,
     },
     /// A single one of criterion's files.
-    #[error("it is a part of what criterion keeps of a benchmark: import the folder target/criterion as a whole")]
+    #[error(
+        "it is a part of what criterion keeps of a benchmark: import the folder target/criterion as a whole"
+    )]
     Part,
 }
 

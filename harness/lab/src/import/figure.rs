@@ -26,12 +26,18 @@ impl Visitor<'_> for FigureVisitor {
         Ok(Figure(Some(value)))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are not told apart in results")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts beyond 2^53 are not told apart in results"
+    )]
     fn visit_u64<E: Error>(self, value: u64) -> Result<Figure, E> {
         self.visit_f64(value as f64)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are not told apart in results")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts beyond 2^53 are not told apart in results"
+    )]
     fn visit_i64<E: Error>(self, value: i64) -> Result<Figure, E> {
         self.visit_f64(value as f64)
     }
@@ -80,7 +86,8 @@ mod tests {
 
     #[test]
     fn numbers_that_are_none_keep_their_place_and_texts_stay() {
-        let mut text = br#"{"NaN \" NaN": [NaN, -Infinity, Infinity, -1.5, "NaN", null, 3]}"#.to_vec();
+        let mut text =
+            br#"{"NaN \" NaN": [NaN, -Infinity, Infinity, -1.5, "NaN", null, 3]}"#.to_vec();
         let length = text.len();
         let read: std::collections::HashMap<String, Vec<Figure>> =
             serde_json::from_slice(strict(&mut text)).unwrap();

@@ -50,12 +50,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
             _ if word.starts_with("Benchmark") => {
                 has_results |= push(&mut found, index + 1, line, context.get("pkg"))?;
             }
-            "---" if line.contains(" FAIL: ") => found.remarks.push(format!("line {}: {line}", index + 1)),
+            "---" if line.contains(" FAIL: ") => {
+                found.remarks.push(format!("line {}: {line}", index + 1))
+            }
             _ => {}
         }
     }
     if has_results && !is_over {
-        found.remarks.push("no PASS or FAIL follows the last benchmark: others may be missing".to_owned());
+        found
+            .remarks
+            .push("no PASS or FAIL follows the last benchmark: others may be missing".to_owned());
     }
     Ok(found)
 }

@@ -40,11 +40,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
     let mut found = Found {
         version: context("library_version").map(str::to_owned),
         measured_at: context("date").and_then(|date| date.parse().ok()),
-        details: file.context.iter().filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect(),
+        details: file
+            .context
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), plain(value)?)))
+            .collect(),
         ..Found::default()
     };
     if context("library_build_type") == Some("debug") {
-        found.remarks.push("the library was built for debugging: its own time is a part of short ones".to_owned());
+        found.remarks.push(
+            "the library was built for debugging: its own time is a part of short ones".to_owned(),
+        );
     }
     for (index, row) in file.benchmarks.iter().enumerate() {
         push(&mut found, index, row);
@@ -71,7 +77,9 @@ fn push(found: &mut Found, index: usize, row: &Map<String, Value>) {
         return;
     }
     if row.contains_key("big_o") || row.contains_key("rms") {
-        let remark = format!("benchmarks[{index}]: {name} is a fit of complexity, no measurement, and was left out");
+        let remark = format!(
+            "benchmarks[{index}]: {name} is a fit of complexity, no measurement, and was left out"
+        );
         found.remarks.push(remark);
         return;
     }

@@ -38,8 +38,8 @@ struct Row {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
-    let file: File =
-        serde_json::from_slice(bytes).map_err(|error| ImportError::json(Tool::Hyperfine, &error))?;
+    let file: File = serde_json::from_slice(bytes)
+        .map_err(|error| ImportError::json(Tool::Hyperfine, &error))?;
     let mut found = Found::default();
     for (index, row) in file.results.iter().enumerate() {
         push(&mut found, index, row);
@@ -78,8 +78,13 @@ fn push(found: &mut Found, index: usize, row: &Row) {
     #[expect(clippy::cast_precision_loss, reason = "a memory of less than 2^53 bytes")]
     let raw = |bytes: u64| bytes as f64;
     let place = format!("results[{index}].memory_usage_byte");
-    let taken =
-        Taken { metric: "peak_memory", statistic: "max", raw: raw(peak), raw_unit: Some("B"), place };
+    let taken = Taken {
+        metric: "peak_memory",
+        statistic: "max",
+        raw: raw(peak),
+        raw_unit: Some("B"),
+        place,
+    };
     if let Some(result) = found.take(&base, taken) {
         result.samples = row.memory_usage_byte.iter().map(|bytes| raw(*bytes)).collect();
         result.iterations = vec![1; row.memory_usage_byte.len()];

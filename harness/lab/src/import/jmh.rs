@@ -49,17 +49,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
             ("vm_name", &first.vm_name),
             ("vm_version", &first.vm_version),
         ];
-        let known = facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact.clone()?)));
+        let known =
+            facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact.clone()?)));
         found.details.extend(known);
     }
     for (index, row) in rows.iter().enumerate() {
-        let mut details: BTreeMap<_, _> =
-            row.params.iter().map(|(name, value)| (format!("parameter.{name}"), value.clone())).collect();
+        let mut details: BTreeMap<_, _> = row
+            .params
+            .iter()
+            .map(|(name, value)| (format!("parameter.{name}"), value.clone()))
+            .collect();
         details.insert("mode".to_owned(), row.mode.clone());
         details.extend(row.threads.map(|threads| ("threads".to_owned(), threads.to_string())));
         details.extend(row.forks.map(|forks| ("forks".to_owned(), forks.to_string())));
-        let base =
-            Measured { benchmark: row.benchmark.clone(), details, ..Measured::default() };
+        let base = Measured { benchmark: row.benchmark.clone(), details, ..Measured::default() };
         let is_rate = row.mode == "thrpt";
         let metric = if is_rate { "throughput" } else { "time" };
         push(&mut found, &base, metric, &format!("[{index}].primaryMetric"), &row.primary_metric);

@@ -60,12 +60,17 @@ impl Imported {
         let (tool_version, from) = match (found.version, given) {
             (Some(written), given) => {
                 if let Some(given) = given.filter(|given| *given != written) {
-                    remarks.push(format!("the source says version {written}, so --tool-version {given} was not taken"));
+                    remarks.push(format!(
+                        "the source says version {written}, so --tool-version {given} was not taken"
+                    ));
                 }
                 (Some(written), "the source".to_owned())
             }
             (None, Some(given)) => (Some(given), "--tool-version".to_owned()),
-            (None, None) => (None, format!("unknown: {tool} did not write it, and --tool-version was not given")),
+            (None, None) => (
+                None,
+                format!("unknown: {tool} did not write it, and --tool-version was not given"),
+            ),
         };
         Self {
             format: FORMAT,
@@ -100,7 +105,7 @@ pub fn read(folder: &Path) -> io::Result<(Vec<Imported>, Vec<Fault>)> {
     lines::read(folder, FILE, parse)
 }
 
-fn parse(line: &[u8]) -> Result<Imported, String> {
+pub(super) fn parse(line: &[u8]) -> Result<Imported, String> {
     let read: Imported =
         serde_json::from_slice(line).map_err(|error| format!("is no import: {error}"))?;
     if read.format != FORMAT {
@@ -116,7 +121,10 @@ fn parse(line: &[u8]) -> Result<Imported, String> {
             return Err(format!("has a {} of {} that is negative", one.metric, one.benchmark));
         }
         if !one.iterations.is_empty() && one.iterations.len() != one.samples.len() {
-            return Err(format!("has samples of {} that do not fit their iterations", one.benchmark));
+            return Err(format!(
+                "has samples of {} that do not fit their iterations",
+                one.benchmark
+            ));
         }
     }
     Ok(read)

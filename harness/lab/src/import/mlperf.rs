@@ -33,7 +33,8 @@ fn base(details: &BTreeMap<String, String>) -> Measured {
     let part = |name: &str| details.get(name).map_or("?", String::as_str);
     let benchmark = format!("{}/{}", part("sut_name"), part("scenario"));
     let kept = ["scenario", "mode", "validity"];
-    let kept = kept.iter().filter_map(|name| Some(((*name).to_owned(), details.get(*name)?.clone())));
+    let kept =
+        kept.iter().filter_map(|name| Some(((*name).to_owned(), details.get(*name)?.clone())));
     Measured { benchmark, details: kept.collect(), ..Measured::default() }
 }
 
@@ -52,14 +53,16 @@ fn detail(text: &str) -> Result<Found, ImportError> {
     let mut is_whole = false;
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         last = index + 1;
-        let json = line.strip_prefix(PREFIX).ok_or_else(|| damaged(last, "it is no entry of the log"))?;
+        let json =
+            line.strip_prefix(PREFIX).ok_or_else(|| damaged(last, "it is no entry of the log"))?;
         let Entry { key, value } =
             serde_json::from_str(json).map_err(|error| damaged(last, error.to_string()))?;
         is_whole |= key == "num_errors" || key == "num_warnings";
         let text = value.as_str().map(str::to_owned);
         let name = match key.as_str() {
             "loadgen_version" => {
-                found.version = text.map(|text| text.split(" @ ").next().unwrap_or_default().to_owned());
+                found.version =
+                    text.map(|text| text.split(" @ ").next().unwrap_or_default().to_owned());
                 continue;
             }
             "test_datetime" => {
@@ -78,7 +81,9 @@ fn detail(text: &str) -> Result<Found, ImportError> {
                 continue;
             }
         };
-        found.details.extend(text.filter(|text| !text.is_empty()).map(|text| (name.to_owned(), text)));
+        found
+            .details
+            .extend(text.filter(|text| !text.is_empty()).map(|text| (name.to_owned(), text)));
     }
     if !is_whole {
         return Err(damaged(last, "the log ends before it counts its errors: it was cut short"));
@@ -87,7 +92,10 @@ fn detail(text: &str) -> Result<Found, ImportError> {
     for (line, key, (metric, statistic, unit), raw) in values {
         if metric != "queries" {
             let place = format!("line {line}, {key}");
-            found.take(&base, Taken { metric, statistic: &statistic, raw, raw_unit: Some(unit), place });
+            found.take(
+                &base,
+                Taken { metric, statistic: &statistic, raw, raw_unit: Some(unit), place },
+            );
         }
     }
     judge(&mut found);
@@ -96,7 +104,11 @@ fn detail(text: &str) -> Result<Found, ImportError> {
 
 type Known = (&'static str, String, &'static str);
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of queries is small and positive")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of queries is small and positive"
+)]
 fn queries(values: &[(usize, String, Known, f64)]) -> Option<u64> {
     let found = values.iter().find(|(_, _, (metric, _, _), _)| *metric == "queries");
     found.map(|(_, _, _, raw)| *raw as u64)
@@ -135,9 +147,12 @@ fn summary(text: &str) -> Result<Found, ImportError> {
     for (index, line) in text.split_inclusive('\n').enumerate() {
         lines = index + 1;
         // A line without its end may have lost the end of a number.
-        let Some(line) = line.strip_suffix('\n') else { return Err(damaged(lines, "it is cut short")) };
+        let Some(line) = line.strip_suffix('\n') else {
+            return Err(damaged(lines, "it is cut short"));
+        };
         is_over |= line == "Test Parameters Used";
-        is_whole |= is_over && line.to_ascii_lowercase().contains(" error") && line.contains("ncountered");
+        is_whole |=
+            is_over && line.to_ascii_lowercase().contains(" error") && line.contains("ncountered");
         let Some((key, value)) = line.split_once(':') else { continue };
         let (key, value) = (key.trim(), value.trim());
         let name = match key {
@@ -156,12 +171,16 @@ fn summary(text: &str) -> Result<Found, ImportError> {
         found.details.insert(name.to_owned(), value.to_owned());
     }
     if !is_whole {
-        return Err(damaged(lines, "the summary ends before it counts its errors: it was cut short"));
+        return Err(damaged(
+            lines,
+            "the summary ends before it counts its errors: it was cut short",
+        ));
     }
     let base = base(&found.details);
     for (line, key, (metric, statistic, unit), raw) in values {
         let place = format!("line {line}, {key}");
-        found.take(&base, Taken { metric, statistic: &statistic, raw, raw_unit: Some(unit), place });
+        found
+            .take(&base, Taken { metric, statistic: &statistic, raw, raw_unit: Some(unit), place });
     }
     judge(&mut found);
     Ok(found)

@@ -118,6 +118,25 @@ impl Found {
     }
 }
 
+impl Found {
+    /// Leaves out samples of which one means nothing; the value beside them stays.
+    fn check_samples(&mut self) {
+        for one in &mut self.results {
+            let never_negative = one.unit.as_deref().is_some_and(unit::is_never_negative);
+            let means_nothing =
+                |sample: &&f64| !sample.is_finite() || (never_negative && **sample < 0.0);
+            if let Some(sample) = one.samples.iter().find(means_nothing) {
+                self.remarks.push(format!(
+                    "{}: a sample is {sample}, so all of them were left out",
+                    one.place
+                ));
+                one.samples.clear();
+                one.iterations.clear();
+            }
+        }
+    }
+}
+
 /// How a source is read.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -159,7 +178,7 @@ pub fn read(
     now: Timestamp,
 ) -> Result<Imported, ImportError> {
     let id = source.id();
-    let (tool, found) = match source {
+    let (tool, mut found) = match source {
         Source::Criterion(files) => (Tool::Criterion, criterion::read(&files)?),
         Source::File(mut bytes) => {
             let tool = match options.tool {
@@ -172,6 +191,7 @@ pub fn read(
     if found.results.is_empty() {
         return Err(ImportError::Empty { tool, remarks: found.remarks });
     }
+    found.check_samples();
     Ok(Imported::new(id, name, tool, found, options.tool_version.clone(), now))
 }
 

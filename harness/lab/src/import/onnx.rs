@@ -31,7 +31,11 @@ fn add(tallies: &mut Tallies, event: &Event<'_>) -> Result<(), String> {
                 // A node whose name is used twice, or one that ran in two places, is no single node.
                 let name = format!("node/{node}{}", on(provider));
                 tallies.add(name, [("op", op), ("provider", provider)], duration_us)?;
-                tallies.add(format!("op/{op}{}", on(provider)), [("provider", provider)], duration_us)
+                tallies.add(
+                    format!("op/{op}{}", on(provider)),
+                    [("provider", provider)],
+                    duration_us,
+                )
             }
             // Fences of older versions, which are waits around a node.
             None => {

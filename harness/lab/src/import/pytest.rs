@@ -67,7 +67,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
 }
 
 fn push(found: &mut Found, index: usize, row: &Row) {
-    let mut details = row.params.as_ref().map(|params| texts("parameter.", params)).unwrap_or_default();
+    let mut details =
+        row.params.as_ref().map(|params| texts("parameter.", params)).unwrap_or_default();
     details.extend(texts("extra.", &row.extra_info));
     details.extend(row.group.iter().map(|group| ("group".to_owned(), group.clone())));
     let stats = &row.stats;

@@ -32,23 +32,39 @@ fn imported(name: &str, tool: Tool) -> Imported {
 
 /// The result of this name, metric and statistic; if there are several, the first.
 #[track_caller]
-fn result<'a>(imported: &'a Imported, benchmark: &str, metric: &str, statistic: &str) -> &'a Measured {
+fn result<'a>(
+    imported: &'a Imported,
+    benchmark: &str,
+    metric: &str,
+    statistic: &str,
+) -> &'a Measured {
     let wanted = |one: &&Measured| {
         (&*one.benchmark, &*one.metric, &*one.statistic) == (benchmark, metric, statistic)
     };
     imported.results.iter().find(wanted).unwrap_or_else(|| {
-        let known = imported.results.iter().map(|one| (&one.benchmark, &one.metric, &one.statistic));
+        let known =
+            imported.results.iter().map(|one| (&one.benchmark, &one.metric, &one.statistic));
         panic!("no {metric} {statistic} of {benchmark}: {:?}", known.collect::<Vec<_>>())
     })
 }
 
 /// Holds a value to what the tool printed with so many digits.
 #[track_caller]
-fn check(imported: &Imported, [benchmark, metric, statistic]: [&str; 3], unit: &str, printed: f64, step: f64) {
+fn check(
+    imported: &Imported,
+    [benchmark, metric, statistic]: [&str; 3],
+    unit: &str,
+    printed: f64,
+    step: f64,
+) {
     let found = result(imported, benchmark, metric, statistic);
     assert_eq!(found.unit.as_deref(), Some(unit));
     let off = (found.value - printed).abs();
-    assert!(off <= 0.5001 * step, "{benchmark} {metric} {statistic}: {} is not {printed}", found.value);
+    assert!(
+        off <= 0.5001 * step,
+        "{benchmark} {metric} {statistic}: {} is not {printed}",
+        found.value
+    );
 }
 
 #[test]
@@ -62,11 +78,29 @@ fn hyperfine_1_15() {
     check(&read, ["sum of 100000", "time", "min"], "ns", 1.6e6, 1e5);
     check(&read, ["sum of 100000", "time", "max"], "ns", 4.7e6, 1e5);
     let mean = result(&read, "sum of 1000", "time", "mean");
-    assert_eq!(mean.samples, [1_237_739.0, 1_953_762.0, 3_981_518.0, 3_970_684.0]);
-    assert_eq!((mean.runs, &mean.iterations[..], &*mean.place), (Some(4), &[1; 4][..], "results[0].mean"));
-    assert_eq!((mean.raw_value, mean.raw_unit.as_deref()), (0.002_785_925_750_000_000_3, Some("s")));
+    let samples: Vec<_> = mean.samples.iter().map(|sample| sample.round()).collect();
+    assert_eq!(samples, [1_237_739.0, 1_953_762.0, 3_981_518.0, 3_970_684.0]);
+    assert_eq!(
+        (mean.runs, &mean.iterations[..], &*mean.place),
+        (Some(4), &[1; 4][..], "results[0].mean")
+    );
+    assert_eq!(
+        (mean.raw_value, mean.raw_unit.as_deref()),
+        (0.002_785_925_750_000_000_3, Some("s"))
+    );
     assert_eq!(mean.details["parameter.n"], "1000");
     assert_eq!(read.results.len(), 14);
+}
+
+#[test]
+fn hyperfine_1_20_with_memory_and_a_command_that_fails() {
+    let read = imported("hyperfine/1.20.0/hyperfine.json", Tool::Hyperfine);
+    check(&read, ["seq 1000", "time", "mean"], "ns", 102.2e6, 1e5);
+    check(&read, ["false", "time", "max"], "ns", 2.9e6, 1e5);
+    check(&read, ["seq 1000", "peak_memory", "max"], "B", 3_182_592.0, 0.0);
+    assert_eq!(result(&read, "seq 1000", "peak_memory", "max").samples.len(), 3);
+    assert_eq!(result(&read, "false", "time", "mean").details["runs_that_failed"], "3");
+    assert!(!result(&read, "seq 1000", "time", "mean").details.contains_key("runs_that_failed"));
 }
 
 #[test]
@@ -80,8 +114,13 @@ fn google_benchmark_1_7() {
     assert_eq!(result(&read, "Sum/64", "time", "mean").runs, Some(235_898));
     let rates: Vec<_> = read.results.iter().filter(|one| one.metric == "throughput").collect();
     // 4.02828G of 1024 * 1024 * 1024 bytes, and 1081.33 million items.
-    assert!((rates[0].value / 1_073_741_824.0 - 4.02828).abs() < 1e-5 && rates[0].unit.as_deref() == Some("B/s"));
-    assert!((rates[1].value / 1e6 - 1081.33).abs() < 0.01 && rates[1].unit.as_deref() == Some("1/s"));
+    assert!(
+        (rates[0].value / 1_073_741_824.0 - 4.02828).abs() < 1e-5
+            && rates[0].unit.as_deref() == Some("B/s")
+    );
+    assert!(
+        (rates[1].value / 1e6 - 1081.33).abs() < 0.01 && rates[1].unit.as_deref() == Some("1/s")
+    );
     let fill = "Fill/65536/repeats:3";
     check(&read, [fill, "time", "median"], "ns", 45_100.0, 100.0);
     check(&read, [fill, "time", "stddev"], "ns", 41.0, 1.0);
@@ -97,11 +136,18 @@ fn google_benchmark_1_7() {
 #[test]
 fn pytest_benchmark_5() {
     let read = imported("pytest-benchmark/pytest-benchmark.json", Tool::PytestBenchmark);
-    assert_eq!((read.tool_version.as_deref(), &*read.tool_version_from), (Some("5.3.1"), "the source"));
+    assert_eq!(
+        (read.tool_version.as_deref(), &*read.tool_version_from),
+        (Some("5.3.1"), "the source")
+    );
     let name = "test_sort.py::test_sort[10]";
-    for (statistic, printed) in
-        [("min", 480.7996), ("max", 1335.5995), ("mean", 752.5331), ("stddev", 328.0087), ("median", 606.9)]
-    {
+    for (statistic, printed) in [
+        ("min", 480.7996),
+        ("max", 1335.5995),
+        ("mean", 752.5331),
+        ("stddev", 328.0087),
+        ("median", 606.9),
+    ] {
         check(&read, [name, "time", statistic], "ns", printed, 0.0001);
     }
     check(&read, [name, "throughput", "mean"], "1/s", 1_328_845.1, 0.1);
@@ -121,7 +167,10 @@ fn go_1_19_as_text_and_as_events() {
     check(&read, ["BenchmarkJoin/n=64-2", "allocations", "mean"], "1", 1.0, 0.0);
     check(&read, ["BenchmarkTokens-2", "tokens/s", "mean"], "1/s", 22_958_159.0, 0.0);
     let join = result(&read, "BenchmarkJoin/n=8-2", "time", "mean");
-    assert_eq!((join.runs, &*join.place, &*join.details["pkg"]), (Some(200), "line 5, ns/op", "example.com/bench"));
+    assert_eq!(
+        (join.runs, &*join.place, &*join.details["pkg"]),
+        (Some(200), "line 5, ns/op", "example.com/bench")
+    );
     // Two repetitions of three benchmarks, with 4, 4 and 2 values.
     assert_eq!((read.results.len(), read.remarks.len()), (20, 0));
     let events = imported("go/go.jsonl", Tool::Go);
@@ -131,7 +180,11 @@ fn go_1_19_as_text_and_as_events() {
 
 fn criterion(name: &str) -> CriterionFiles {
     let file = |file: &str| bytes(&format!("criterion/{name}/new/{file}.json"));
-    CriterionFiles { benchmark: file("benchmark"), sample: file("sample"), estimates: file("estimates") }
+    CriterionFiles {
+        benchmark: file("benchmark"),
+        sample: file("sample"),
+        estimates: file("estimates"),
+    }
 }
 
 #[test]
@@ -139,11 +192,17 @@ fn criterion_0_8() {
     let options = Options { tool_version: Some("0.8.2".into()), ..Options::default() };
     let of = |name: &str| read(name, Source::Criterion(criterion(name)), &options, now()).unwrap();
     let sums = of("sums/forward/16");
-    assert_eq!((sums.tool_version.as_deref(), &*sums.tool_version_from), (Some("0.8.2"), "--tool-version"));
+    assert_eq!(
+        (sums.tool_version.as_deref(), &*sums.tool_version_from),
+        (Some("0.8.2"), "--tool-version")
+    );
     // Of linear sampling criterion prints the slope.
     check(&sums, ["sums/forward/16", "time", "slope"], "ns", 11.284, 0.001);
     let slope = result(&sums, "sums/forward/16", "time", "slope");
-    assert!(slope.details["lower_bound_ns"].starts_with("11.251") && slope.details["bytes_per_run"] == "128");
+    assert!(
+        slope.details["lower_bound_ns"].starts_with("11.251")
+            && slope.details["bytes_per_run"] == "128"
+    );
     let mean = result(&sums, "sums/forward/16", "time", "mean");
     assert_eq!((mean.samples.len(), mean.iterations[1], mean.runs), (10, 192_000, Some(5_280_000)));
     assert!((mean.samples[0] - 1_075_004.0 / 96_000.0).abs() < 1e-12);
@@ -162,14 +221,23 @@ fn mlperf_loadgen_6_as_summary_and_as_detailed_log() {
         ("Server", "INVALID", "completed_throughput"),
     ] {
         let file = |kind: &str| format!("mlperf/{}/mlperf_log_{kind}.txt", scenario.to_lowercase());
-        let (summary, detail) = (imported(&file("summary"), Tool::Mlperf), imported(&file("detail"), Tool::Mlperf));
-        assert_eq!((summary.tool_version.as_deref(), detail.tool_version.as_deref()), (None, Some("6.0.17")));
+        let (summary, detail) =
+            (imported(&file("summary"), Tool::Mlperf), imported(&file("detail"), Tool::Mlperf));
+        assert_eq!(
+            (summary.tool_version.as_deref(), detail.tool_version.as_deref()),
+            (None, Some("6.0.17"))
+        );
         let name = format!("PySUT/{scenario}");
-        for (metric, statistic) in [("time", "mean"), ("time", "p90"), ("time", "p99.9"), ("time", "max")] {
+        for (metric, statistic) in
+            [("time", "mean"), ("time", "p90"), ("time", "p99.9"), ("time", "max")]
+        {
             let of = |read| result(read, &name, metric, statistic).value;
             assert!(of(&summary) > 0.0 && of(&summary) == of(&detail), "{scenario} {statistic}");
         }
-        let (short, long) = (result(&summary, &name, throughput, "mean"), result(&detail, &name, throughput, "mean"));
+        let (short, long) = (
+            result(&summary, &name, throughput, "mean"),
+            result(&detail, &name, throughput, "mean"),
+        );
         assert!((short.value / long.value - 1.0).abs() < 1e-4 && short.value > 10.0);
         assert_eq!((&*short.details["validity"], &*long.details["validity"]), (validity, validity));
         assert_eq!(summary.remarks.is_empty(), validity == "VALID", "{:?}", summary.remarks);
@@ -188,7 +256,10 @@ fn onnx_runtime_1_32() {
     check(&read, [node, "time", "mean"], "ns", 139_000.0 / 3.0, 0.01);
     check(&read, [node, "time", "max"], "ns", 93_000.0, 0.0);
     let op = result(&read, "op/MatMul@CPUExecutionProvider", "time", "total");
-    assert_eq!((op.value, op.runs, &*op.details["provider"]), (171_000.0, Some(6), "CPUExecutionProvider"));
+    assert_eq!(
+        (op.value, op.runs, &*op.details["provider"]),
+        (171_000.0, Some(6), "CPUExecutionProvider")
+    );
     check(&read, ["session/model_run", "time", "min"], "ns", 76_000.0, 0.0);
     assert_eq!(result(&read, node, "time", "min").details["op"], "MatMul");
 }
@@ -255,8 +326,8 @@ const FILES: [(&str, Tool); 13] = [
 /// A file that lost its end is refused, or gives what stands before the loss: never another number.
 #[test]
 fn every_truncation_is_refused_or_says_less() {
-    for (name, tool) in FILES {
-        let all = bytes(name);
+    let files = FILES.map(|(name, tool)| (name, tool, bytes(name)));
+    for (name, tool, all) in files.into_iter().chain([("jmh", Tool::Jmh, JMH.into())]) {
         let whole = read_as(None, all.clone()).unwrap().results;
         let mut taken = 0;
         for length in 0..all.len() {
@@ -265,7 +336,10 @@ fn every_truncation_is_refused_or_says_less() {
                 let end = less.results.len();
                 assert_eq!(less.results[..], whole[..end], "{name}, {length} bytes");
                 let rest = all[length..].trim_ascii();
-                assert!(rest.is_empty() || tool == Tool::Go || tool == Tool::Mlperf, "{name}, {length} bytes");
+                assert!(
+                    rest.is_empty() || tool == Tool::Go || tool == Tool::Mlperf,
+                    "{name}, {length} bytes"
+                );
             }
         }
         assert!(taken < all.len() / 10, "{name}: {taken} of {} truncations were taken", all.len());
@@ -298,14 +372,20 @@ fn files_of_another_tool_are_refused() {
         for other in Tool::ALL.into_iter().filter(|other| *other != tool) {
             let error = read_as(Some(other), bytes(name)).expect_err(&format!("{name} as {other}"));
             let said = error.to_string();
-            assert!(other == Tool::Criterion || said.contains(other.name()), "{name} as {other}: {said}");
+            assert!(
+                other == Tool::Criterion || said.contains(other.name()),
+                "{name} as {other}: {said}"
+            );
         }
     }
-    for strange in ["", "hello", "{}", "[]", "[1]", "{\"results\": []}", "{\"traceEvents\": []}", "\u{0}\u{1}"] {
+    for strange in
+        ["", "hello", "{}", "[]", "[1]", "{\"results\": []}", "{\"traceEvents\": []}", "\u{0}\u{1}"]
+    {
         let error = read_as(None, strange.into()).unwrap_err();
         assert!(error.to_string().contains("--tool"), "{strange:?}: {error}");
     }
-    let nothing = read_as(None, b"{\"schemaVersion\": 1, \"traceEvents\": []}".to_vec()).unwrap_err();
+    let nothing =
+        read_as(None, b"{\"schemaVersion\": 1, \"traceEvents\": []}".to_vec()).unwrap_err();
     assert!(nothing.to_string().starts_with("it holds no result of pytorch"), "{nothing}");
 }
 
@@ -313,7 +393,13 @@ fn files_of_another_tool_are_refused() {
 fn nesting_and_giant_numbers_are_refused() {
     for open in ["[", "{\"a\":", "{\"results\":[", "{\"traceEvents\":[{\"args\":"] {
         let deep = open.repeat(100_000);
-        for tool in [None, Some(Tool::Hyperfine), Some(Tool::Pytorch), Some(Tool::OnnxRuntime), Some(Tool::GoogleBenchmark)] {
+        for tool in [
+            None,
+            Some(Tool::Hyperfine),
+            Some(Tool::Pytorch),
+            Some(Tool::OnnxRuntime),
+            Some(Tool::GoogleBenchmark),
+        ] {
             assert!(read_as(tool, deep.clone().into()).is_err());
         }
     }
@@ -322,7 +408,19 @@ fn nesting_and_giant_numbers_are_refused() {
     assert!(read_as(None, giant.into()).is_err());
     let negative = text.replacen("0.0027859257500000003", "-1", 1);
     let read = read_as(None, negative.into()).unwrap();
-    assert_eq!((read.results.len(), &*read.remarks[0]), (13, "results[0].mean: -1 is negative and was left out"));
+    assert_eq!(
+        (read.results.len(), &*read.remarks[0]),
+        (13, "results[0].mean: -1 is negative and was left out")
+    );
+    for sample in ["-0.001237739", "1e300"] {
+        let odd = read_as(None, text.replacen("        0.001237739", sample, 1).into()).unwrap();
+        assert_eq!(
+            (odd.results.len(), odd.results[0].samples.len(), odd.remarks.len()),
+            (14, 0, 1),
+            "{:?}",
+            odd.remarks
+        );
+    }
     let none = text.replacen("0.0027859257500000003", "NaN", 1);
     assert_eq!(read_as(None, none.into()).unwrap().results.len(), 13);
 }
@@ -341,8 +439,13 @@ fn units_are_those_of_the_docs() {
     let page = fs::read_to_string(folder().join("../../../docs/import.md")).unwrap();
     let section = page.split("## Units").nth(1).unwrap();
     for (written, ours, _) in unit::UNITS {
-        let row = section.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{written}`")));
-        assert!(row.is_some_and(|row| row.contains(&format!("| `{ours}` |"))), "{written} is not {ours} in the docs");
+        let row = section
+            .lines()
+            .find(|line| line.starts_with('|') && line.contains(&format!("`{written}`")));
+        assert!(
+            row.is_some_and(|row| row.contains(&format!("| `{ours}` |"))),
+            "{written} is not {ours} in the docs"
+        );
     }
 }
 
@@ -367,7 +470,9 @@ proptest! {
         }
         for forced in [None, Some(tool)] {
             if let Ok(read) = read_as(forced, damaged.clone()) {
-                prop_assert!(read.results.iter().all(|one| one.value.is_finite()));
+                // What is written is what is read back: nothing gets in that the file would refuse.
+                let line = serde_json::to_vec(&read).unwrap();
+                prop_assert_eq!(kept::parse(&line), Ok(read));
             }
         }
     }

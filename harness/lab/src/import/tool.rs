@@ -74,6 +74,7 @@ impl FromStr for Tool {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|tool| tool.name() == text);
-        found.ok_or_else(|| format!("is no tool that is known here: it is one of {}", Self::names()))
+        found
+            .ok_or_else(|| format!("is no tool that is known here: it is one of {}", Self::names()))
     }
 }

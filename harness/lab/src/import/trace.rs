@@ -3,8 +3,8 @@
 //! A trace may be large, so no event is kept: what grows is one tally per name.
 
 use super::{Found, ImportError, Measured, Taken, Tool};
-use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,7 +71,9 @@ impl Tallies {
         duration_us: f64,
     ) -> Result<(), String> {
         if self.by_name.len() >= MAX_NAMES && !self.by_name.contains_key(&name) {
-            return Err(format!("it has events of more than {MAX_NAMES} names, which cannot be added up"));
+            return Err(format!(
+                "it has events of more than {MAX_NAMES} names, which cannot be added up"
+            ));
         }
         let tally = self.by_name.entry(name).or_insert_with(|| Tally {
             details: details
@@ -109,7 +111,10 @@ impl Tallies {
             ];
             for (statistic, raw) in values {
                 let place = place.clone();
-                found.take(&base, Taken { metric: "time", statistic, raw, raw_unit: Some("us"), place });
+                found.take(
+                    &base,
+                    Taken { metric: "time", statistic, raw, raw_unit: Some("us"), place },
+                );
             }
         }
         for (count, what) in [

@@ -86,7 +86,9 @@ impl Store {
         match format {
             Binary::Parquet => {
                 let path = literal(&out.to_string_lossy());
-                let copy = format!("COPY {HELD} TO {path} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)");
+                let copy = format!(
+                    "COPY {HELD} TO {path} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+                );
                 self.connection.execute_batch(&copy).map_err(|e| failed(e.to_string()))?;
             }
             Binary::Arrow => self.arrow(out).map_err(failed)?,
@@ -101,8 +103,8 @@ impl Store {
         let mut statement = self.connection.prepare(&sql).map_err(|e| said(&e))?;
         let batches = statement.query_arrow([]).map_err(|e| said(&e))?;
         let file = BufWriter::new(File::create(out).map_err(|e| said(&e))?);
-        let mut writer =
-            arrow_ipc::writer::FileWriter::try_new(file, &batches.get_schema()).map_err(|e| said(&e))?;
+        let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &batches.get_schema())
+            .map_err(|e| said(&e))?;
         for batch in batches {
             writer.write(&batch).map_err(|e| said(&e))?;
         }
@@ -122,16 +124,27 @@ impl Store {
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         };
         let columns = read().map_err(self.reading())?;
-        let numbers: Vec<&str> =
-            columns.iter().filter(|(_, kind)| has_numbers(kind)).map(|(name, _)| name.as_str()).collect();
+        let numbers: Vec<&str> = columns
+            .iter()
+            .filter(|(_, kind)| has_numbers(kind))
+            .map(|(name, _)| name.as_str())
+            .collect();
         if numbers.is_empty() {
             return Ok(());
         }
         if !columns.iter().any(|(name, kind)| name == "mark" && kind == "VARCHAR") {
-            return Err(StoreError::Unmarked(format!("has numbers ({}) and no column `mark`", numbers.join(", "))));
+            return Err(StoreError::Unmarked(format!(
+                "has numbers ({}) and no column `mark`",
+                numbers.join(", ")
+            )));
         }
-        let some: Vec<_> = numbers.iter().map(|name| format!("{} IS NOT NULL", quoted(name))).collect();
-        let missing = if unopened { "false".to_owned() } else { format!("mark IS NULL AND ({})", some.join(" OR ")) };
+        let some: Vec<_> =
+            numbers.iter().map(|name| format!("{} IS NOT NULL", quoted(name))).collect();
+        let missing = if unopened {
+            "false".to_owned()
+        } else {
+            format!("mark IS NULL AND ({})", some.join(" OR "))
+        };
         let sql = format!(
             "SELECT count(*), any_value(coalesce(mark, 'null')) FROM {HELD} \
              WHERE {missing} OR mark NOT IN ('real', 'software', 'simulated', 'claimed')"
@@ -142,7 +155,9 @@ impl Store {
             .map_err(self.reading())?;
         if count > 0 {
             let example = example.unwrap_or_default();
-            return Err(StoreError::Unmarked(format!("has {count} rows with numbers whose mark is none (such as {example})")));
+            return Err(StoreError::Unmarked(format!(
+                "has {count} rows with numbers whose mark is none (such as {example})"
+            )));
         }
         Ok(())
     }
@@ -192,7 +207,8 @@ mod tests {
         world
     }
 
-    const SQL: &str = "SELECT benchmark, mark, value, samples, unit FROM imported_results ORDER BY position";
+    const SQL: &str =
+        "SELECT benchmark, mark, value, samples, unit FROM imported_results ORDER BY position";
 
     #[test]
     fn parquet_is_read_back_as_it_was() {
@@ -218,15 +234,20 @@ mod tests {
         let mut reader = arrow_ipc::reader::FileReader::try_new(file, None).unwrap();
         let batch = reader.next().unwrap().unwrap();
         assert!(reader.next().is_none());
-        let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<_> =
+            batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, ["benchmark", "mark", "value", "samples", "unit"]);
-        let text = |at: usize| batch.column(at).as_any().downcast_ref::<StringArray>().unwrap().clone();
+        let text =
+            |at: usize| batch.column(at).as_any().downcast_ref::<StringArray>().unwrap().clone();
         assert_eq!((text(0).value(1), text(1).value(1)), ("é", "claimed"));
         assert!(text(4).is_null(1) && text(4).value(0) == "ns");
         let values = batch.column(2).as_any().downcast_ref::<Float64Array>().unwrap();
         assert_eq!(values.values()[..], [1.5, 1e300]);
         let samples = batch.column(3).as_any().downcast_ref::<ListArray>().unwrap().value(0);
-        assert_eq!(samples.as_any().downcast_ref::<Float64Array>().unwrap().values()[..], [1.0, 2.0]);
+        assert_eq!(
+            samples.as_any().downcast_ref::<Float64Array>().unwrap().values()[..],
+            [1.0, 2.0]
+        );
     }
 
     #[test]
@@ -250,14 +271,19 @@ mod tests {
             assert!(store.connection.execute_batch(&sql).is_err(), "{sql}");
         }
         let store = world.open("out.parquet");
-        assert_eq!(store.query("SELECT count(*) AS n FROM imported_results").unwrap().rows[0][0], 2);
+        assert_eq!(
+            store.query("SELECT count(*) AS n FROM imported_results").unwrap().rows[0][0],
+            2
+        );
         assert_eq!(std::fs::read_to_string(world.path("secret.csv")).unwrap(), "a\n1\n");
     }
 
     #[test]
     fn numbers_have_marks_or_are_refused() {
         let world = world();
-        let check = |sql: &str, unopened: bool| world.open("out").hold(sql, unopened).map_err(|e| e.to_string());
+        let check = |sql: &str, unopened: bool| {
+            world.open("out").hold(sql, unopened).map_err(|e| e.to_string())
+        };
         for sql in [
             "SELECT value FROM imported_results",
             "SELECT [1] AS l",
@@ -268,12 +294,19 @@ mod tests {
         ] {
             assert!(check(sql, false).unwrap_err().starts_with("the answer has"), "{sql}");
         }
-        for sql in ["SELECT benchmark FROM imported_results", "SELECT NULL::VARCHAR AS mark, NULL::INT AS n", SQL] {
+        for sql in [
+            "SELECT benchmark FROM imported_results",
+            "SELECT NULL::VARCHAR AS mark, NULL::INT AS n",
+            SQL,
+        ] {
             check(sql, false).unwrap();
         }
         check("SELECT NULL::VARCHAR AS mark, 1 AS n", true).unwrap();
         assert!(check("SELECT 'fast' AS mark, 1 AS n", true).is_err());
         let tables = world.open("out").marked_tables().unwrap();
-        assert!(tables.contains(&"imported_results".to_owned()) && !tables.contains(&"op_times".to_owned()));
+        assert!(
+            tables.contains(&"imported_results".to_owned())
+                && !tables.contains(&"op_times".to_owned())
+        );
     }
 }

@@ -138,7 +138,13 @@ mod tests {
             place: "results[0].mean".into(),
             details: [("parameter.n".to_owned(), "[1, \"2\"]".to_owned())].into(),
         };
-        let unitless = Measured { unit: None, value: -3.0, samples: vec![], iterations: vec![], ..value.clone() };
+        let unitless = Measured {
+            unit: None,
+            value: -3.0,
+            samples: vec![],
+            iterations: vec![],
+            ..value.clone()
+        };
         Imported {
             format: kept::FORMAT,
             id: id.into(),
@@ -161,7 +167,7 @@ mod tests {
         kept::append(&world.path("imports"), &[source("1"), source("2"), source("1")]).unwrap();
         assert_eq!(world.ingest(), (2, Vec::new()));
         assert_eq!(world.ingest(), (0, Vec::new()));
-        let sql = "SELECT file_id, benchmark, value, unit, mark, samples, source, remarks, d.value AS n \
+        let sql = "SELECT file_id, benchmark, r.value, unit, r.mark, samples, source, remarks, d.value AS n \
                    FROM imported_results r JOIN imported_files f ON f.id = r.file_id \
                    JOIN imported_details d USING (file_id, position) ORDER BY ALL";
         let before = world.open().query(sql).unwrap();
@@ -170,10 +176,14 @@ mod tests {
         assert_eq!(first["benchmark"], source("1").results[0].benchmark);
         assert_eq!((&first["value"], &first["mark"]), (&1.5.into(), &"claimed".into()));
         assert_eq!(first["samples"], serde_json::json!([1.0, 2.0]));
-        assert_eq!((&first["source"], &first["n"]), (&"a \"b\",\n{c}".into(), &"[1, \"2\"]".into()));
+        assert_eq!(
+            (&first["source"], &first["n"]),
+            (&"a \"b\",\n{c}".into(), &"[1, \"2\"]".into())
+        );
         assert_eq!(first["remarks"], "one\ntwo");
         std::fs::remove_file(world.path("db")).unwrap();
-        let [records, predictions, imports] = ["records", "predictions", "imports"].map(|name| world.path(name));
+        let [records, predictions, imports] =
+            ["records", "predictions", "imports"].map(|name| world.path(name));
         let folders = Folders { records, predictions, imports };
         let rebuilt = Store::rebuild(&world.path("db"), &folders).unwrap();
         assert_eq!((rebuilt.imports, rebuilt.results), (2, 0));
