@@ -26,7 +26,7 @@ fn what_every_tool_wrote_is_taken_in_once_and_survives_the_database() {
     let folder = folder.to_str().unwrap();
     // Nothing is written by a dry run.
     let dry = adopter.json(&["import", folder, "--dry-run"], 0);
-    assert_eq!((count(&dry, "imported"), count(&dry, "failed")), (17, 0), "{dry}");
+    assert_eq!((count(&dry, "imported"), count(&dry, "failed")), (21, 0), "{dry}");
     assert!(dry[0]["values"].as_array().unwrap().iter().all(|value| value["value"].is_number()));
     assert!(
         !adopter.path(".proofmark/imports").exists()
@@ -34,7 +34,7 @@ fn what_every_tool_wrote_is_taken_in_once_and_survives_the_database() {
     );
     let first = adopter.json(&["import", folder], 0);
     // The README is no tool's.
-    assert_eq!((count(&first, "imported"), count(&first, "skipped")), (17, 1), "{first}");
+    assert_eq!((count(&first, "imported"), count(&first, "skipped")), (21, 1), "{first}");
     let all = first.as_array().unwrap().iter().filter(|one| one["outcome"] == "imported");
     for one in all {
         assert_eq!(one["mark"], "claimed");
@@ -44,7 +44,7 @@ fn what_every_tool_wrote_is_taken_in_once_and_survives_the_database() {
         );
     }
     let again = adopter.json(&["import", folder], 0);
-    assert_eq!((count(&again, "imported"), count(&again, "known")), (0, 17));
+    assert_eq!((count(&again, "imported"), count(&again, "known")), (0, 21));
     let sql = "select tool, count(*) as n, count(distinct file_id) as files, any_value(mark) as mark, \
                min(value) >= 0 as sound from imported_results group by tool order by tool";
     let before = adopter.json(&["query", sql], 0);
@@ -112,6 +112,38 @@ fn a_bad_file_costs_itself_and_says_where_it_is_bad() {
     fs::create_dir(adopter.path("empty")).unwrap();
     fs::write(adopter.path("empty/a.txt"), "hello").unwrap();
     assert_eq!(adopter.xtask(&["import", "empty"]).output().unwrap().status.code(), Some(3));
+}
+
+#[test]
+fn folders_are_searched_within_limits() {
+    let adopter = Adopter::new();
+    let good = fs::read(fixtures().join("hyperfine/1.15.0/hyperfine.json")).unwrap();
+    let put = |path: &str, bytes: &[u8]| {
+        let path = adopter.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    put("in/a/same.json", &good);
+    put("in/b/same.json", &good);
+    put("in/.hidden/other.json", b"{}");
+    put("in/.hidden.json", b"{}");
+    put("outside/other.json", b"{}");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(adopter.path("outside"), adopter.path("in/link")).unwrap();
+    // The bytes count, not the name.
+    let answer = adopter.json(&["import", "in"], 0);
+    let outcomes = ["imported", "known", "skipped", "failed"].map(|name| count(&answer, name));
+    assert_eq!(outcomes, [1, 1, 0, 0], "{answer}");
+    assert!(answer[1]["why"].as_str().unwrap().contains("as in/a/same.json"), "{answer}");
+    put(&format!("deep/{}x.json", "d/".repeat(40)), &good);
+    let deep = adopter.xtask(&["import", "deep"]).output().unwrap();
+    assert_eq!(deep.status.code(), Some(2));
+    assert!(stderr(&deep).contains("nested deeper than 32"), "{}", stderr(&deep));
+    // A gibibyte and a byte, of which none is on the disk.
+    fs::File::create(adopter.path("giant.json")).unwrap().set_len((1 << 30) + 1).unwrap();
+    let giant = adopter.xtask(&["import", "giant.json"]).output().unwrap();
+    assert_eq!(giant.status.code(), Some(2));
+    assert!(stderr(&giant).contains("it has more than 1024 MiB"), "{}", stderr(&giant));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proofmark::journal::Fault;
 use serde::Serialize;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Appends lines to a file of a folder; both are made if they are not there.
@@ -17,11 +17,18 @@ pub(crate) fn append<T: Serialize>(folder: &Path, file: &str, lines: &[T]) -> io
         text.push('\n');
     }
     fs::create_dir_all(folder)?;
-    let path = folder.join(file);
+    let mut file =
+        OpenOptions::new().create(true).read(true).append(true).open(folder.join(file))?;
     // A line that a kill cut short must not swallow the first of ours.
-    let cut = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(if cut { format!("\n{text}") } else { text }.as_bytes())?;
+    if file.metadata()?.len() > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != [b'\n'] {
+            text.insert(0, '\n');
+        }
+    }
+    file.write_all(text.as_bytes())?;
     file.sync_data()
 }
 

@@ -96,15 +96,18 @@ pub(super) fn read(item: &Item) -> Result<Source, String> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        if !file.metadata()?.is_file() {
-            return Err(std::io::Error::other("it is no file"));
-        }
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)
-    });
-    read.map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_BYTES {
+    let said = |error: std::io::Error| error.to_string();
+    let file = File::open(path).map_err(said)?;
+    let facts = file.metadata().map_err(said)?;
+    if !facts.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(facts.len().min(MAX_BYTES)).unwrap_or(0));
+    // It may grow while it is read.
+    if facts.len() <= MAX_BYTES {
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(said)?;
+    }
+    if facts.len().max(bytes.len() as u64) > MAX_BYTES {
         return Err(format!("it has more than {} MiB: record less, or split it", MAX_BYTES >> 20));
     }
     Ok(bytes)

@@ -22,6 +22,11 @@ pub enum MetricsError {
         /// What both rows say.
         labels: String,
     },
+    /// Two columns of one name.
+    #[error(
+        "two columns would be the label {0}: with --sql, name them so that letters and digits tell them apart"
+    )]
+    Alike(String),
     /// No number at all.
     #[error("the answer has no number that could be a metric: select one with --sql")]
     Nothing,
@@ -45,11 +50,17 @@ struct Name {
 /// An answer as OpenMetrics.
 ///
 /// # Errors
-/// Two rows would be the same sample, or there is none.
+/// Two rows would be the same sample, two columns the same label, or there is no number.
 pub fn openmetrics(answer: &Answer) -> Result<String, MetricsError> {
     let find = |name: &str| answer.columns.iter().position(|column| column == name);
     let long = find("metric").zip(find("unit")).zip(find("value"));
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut words = HashSet::new();
+    if let Some(twice) =
+        answer.columns.iter().map(|name| word(name)).find(|name| !words.insert(name.clone()))
+    {
+        return Err(MetricsError::Alike(twice));
+    }
     let mut seen = HashSet::new();
     for row in &answer.rows {
         let labels = labels(answer, row);
@@ -264,5 +275,8 @@ mod tests {
             openmetrics(&answer(&["mark"], vec![vec![json!("real")]])),
             Err(MetricsError::Nothing)
         );
+        let alike =
+            answer(&["mark", "a b", "a.b"], vec![vec![json!("real"), json!("x"), json!("y")]]);
+        assert_eq!(openmetrics(&alike), Err(MetricsError::Alike("a_b".into())));
     }
 }

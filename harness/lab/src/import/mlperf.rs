@@ -5,7 +5,7 @@
 use super::{Found, ImportError, Measured, Taken, Tool};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const PREFIX: &str = ":::MLLOG ";
 
@@ -48,7 +48,7 @@ fn judge(found: &mut Found) {
 
 fn detail(text: &str) -> Result<Found, ImportError> {
     let mut found = Found::default();
-    let mut values = Vec::new();
+    let (mut values, mut unread) = (Vec::new(), Vec::new());
     let mut last = 0;
     let mut is_whole = false;
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -75,8 +75,10 @@ fn detail(text: &str) -> Result<Found, ImportError> {
             "result_validity" => "validity",
             "result_invalid_reason" => "invalid_reason",
             _ => {
-                if let (Some(known), Some(raw)) = (known(&key), value.as_f64()) {
-                    values.push((last, key, known, raw));
+                match (known(&key), value.as_f64()) {
+                    (Some(known), Some(raw)) => values.push((last, key, known, raw)),
+                    (None, Some(_)) if key.starts_with("result_") => unread.push(key),
+                    _ => {}
                 }
                 continue;
             }
@@ -85,15 +87,26 @@ fn detail(text: &str) -> Result<Found, ImportError> {
             .details
             .extend(text.filter(|text| !text.is_empty()).map(|text| (name.to_owned(), text)));
     }
+    if !unread.is_empty() {
+        found.remarks.push(format!("numbers that are not read: {}", unread.join(", ")));
+    }
     if !is_whole {
         return Err(damaged(last, "the log ends before it counts its errors: it was cut short"));
     }
-    let base = Measured { runs: queries(&values), ..base(&found.details) };
+    let queries = queries(&values);
+    // Where a query has several samples, only what is of queries has as many runs.
+    let is_single = found
+        .details
+        .get("scenario")
+        .is_some_and(|name| name == "SingleStream" || name == "Server");
+    let of_samples = base(&found.details);
+    let of_queries = Measured { runs: queries, ..of_samples.clone() };
     for (line, key, (metric, statistic, unit), raw) in values {
         if metric != "queries" {
             let place = format!("line {line}, {key}");
+            let base = if is_single || metric == "query_time" { &of_queries } else { &of_samples };
             found.take(
-                &base,
+                base,
                 Taken { metric, statistic: &statistic, raw, raw_unit: Some(unit), place },
             );
         }
@@ -116,19 +129,39 @@ fn queries(values: &[(usize, String, Known, f64)]) -> Option<u64> {
 
 /// Metric, statistic and unit of a key of the detailed log.
 fn known(key: &str) -> Option<Known> {
-    let known = match key {
-        "result_query_count" => ("queries", "", "1"),
-        "result_min_latency_ns" => ("time", "min", "ns"),
-        "result_max_latency_ns" => ("time", "max", "ns"),
-        "result_mean_latency_ns" => ("time", "mean", "ns"),
-        "result_samples_per_second" => ("throughput", "mean", "1/s"),
-        "result_completed_samples_per_sec" => ("completed_throughput", "mean", "1/s"),
-        "result_scheduled_samples_per_sec" => ("scheduled_throughput", "mean", "1/s"),
-        "result_qps_with_loadgen_overhead" => ("throughput_with_overhead", "mean", "1/s"),
-        "result_qps_without_loadgen_overhead" => ("throughput_without_overhead", "mean", "1/s"),
-        _ => {
-            let percentile = key.strip_prefix("result_")?.strip_suffix("_percentile_latency_ns")?;
-            return Some(("time", percentile_name(percentile)?, "ns"));
+    let known = match key.strip_prefix("result_")? {
+        "query_count" => ("queries", "", "1"),
+        "min_latency_ns" => ("time", "min", "ns"),
+        "max_latency_ns" => ("time", "max", "ns"),
+        "mean_latency_ns" => ("time", "mean", "ns"),
+        "min_query_latency_ns" => ("query_time", "min", "ns"),
+        "max_query_latency_ns" => ("query_time", "max", "ns"),
+        "mean_query_latency_ns" => ("query_time", "mean", "ns"),
+        "first_token_min_latency_ns" => ("first_token_time", "min", "ns"),
+        "first_token_max_latency_ns" => ("first_token_time", "max", "ns"),
+        "first_token_mean_latency_ns" => ("first_token_time", "mean", "ns"),
+        // Without a unit here; the summary of the same run says nanoseconds.
+        "time_to_output_token_min" => ("time_per_output_token", "min", "ns"),
+        "time_to_output_token_max" => ("time_per_output_token", "max", "ns"),
+        "time_to_output_token_mean" => ("time_per_output_token", "mean", "ns"),
+        "samples_per_second" => ("throughput", "mean", "1/s"),
+        "completed_samples_per_sec" => ("completed_throughput", "mean", "1/s"),
+        "scheduled_samples_per_sec" => ("scheduled_throughput", "mean", "1/s"),
+        "completed_tokens_per_second" => ("token_throughput", "mean", "1/s"),
+        "qps_with_loadgen_overhead" => ("throughput_with_overhead", "mean", "1/s"),
+        "qps_without_loadgen_overhead" => ("throughput_without_overhead", "mean", "1/s"),
+        rest => {
+            let (metric, percentile) = [
+                ("query_time", "", "_percentile_per_query_latency_ns"),
+                ("first_token_time", "first_token_", "_percentile_latency_ns"),
+                ("time_per_output_token", "time_per_output_token_", "_percentile_ns"),
+                ("time", "", "_percentile_latency_ns"),
+            ]
+            .into_iter()
+            .find_map(|(metric, before, after)| {
+                Some((metric, rest.strip_prefix(before)?.strip_suffix(after)?))
+            })?;
+            return Some((metric, percentile_name(percentile)?, "ns"));
         }
     };
     Some((known.0, known.1.to_owned(), known.2))
@@ -143,7 +176,7 @@ fn summary(text: &str) -> Result<Found, ImportError> {
     let mut found = Found::default();
     let mut values = Vec::new();
     let mut lines = 0;
-    let (mut is_over, mut is_whole) = (false, false);
+    let (mut is_over, mut is_whole, mut is_of_queries) = (false, false, false);
     for (index, line) in text.split_inclusive('\n').enumerate() {
         lines = index + 1;
         // A line without its end may have lost the end of a number.
@@ -161,8 +194,15 @@ fn summary(text: &str) -> Result<Found, ImportError> {
             "Scenario" => "scenario",
             "Mode" => "mode",
             "Result is" => "validity",
+            "Per-query latency" => {
+                is_of_queries = true;
+                continue;
+            }
             _ => {
-                if let (Some(known), Ok(raw)) = (known_line(key), value.parse::<f64>()) {
+                if let (Some(mut known), Ok(raw)) = (known_line(key), value.parse::<f64>()) {
+                    if is_of_queries && known.0 == "time" {
+                        known.0 = "query_time";
+                    }
                     values.push((lines, key, known, raw));
                 }
                 continue;
@@ -177,7 +217,12 @@ fn summary(text: &str) -> Result<Found, ImportError> {
         ));
     }
     let base = base(&found.details);
+    // The headline, such as `Completed tokens per second`, may stand again below.
+    let mut taken = BTreeSet::new();
     for (line, key, (metric, statistic, unit), raw) in values {
+        if !taken.insert((metric, statistic.clone())) {
+            continue;
+        }
         let place = format!("line {line}, {key}");
         found
             .take(&base, Taken { metric, statistic: &statistic, raw, raw_unit: Some(unit), place });
@@ -189,18 +234,28 @@ fn summary(text: &str) -> Result<Found, ImportError> {
 /// Metric, statistic and unit of a line of the summary.
 fn known_line(key: &str) -> Option<Known> {
     let known = match key {
-        "Min latency (ns)" => ("time", "min", "ns"),
-        "Max latency (ns)" => ("time", "max", "ns"),
-        "Mean latency (ns)" => ("time", "mean", "ns"),
         "Samples per second" => ("throughput", "mean", "1/s"),
         "Completed samples per second" => ("completed_throughput", "mean", "1/s"),
         "Scheduled samples per second" => ("scheduled_throughput", "mean", "1/s"),
+        "Completed tokens per second" => ("token_throughput", "mean", "1/s"),
         "QPS w/ loadgen overhead" => ("throughput_with_overhead", "mean", "1/s"),
         "QPS w/o loadgen overhead" => ("throughput_without_overhead", "mean", "1/s"),
         _ => {
             // The headline of a stream, `90.0th percentile`, stands again among the others.
-            let percentile = key.strip_suffix(" percentile latency (ns)")?;
-            return Some(("time", percentile_name(percentile)?, "ns"));
+            let (statistic, what) = key.strip_suffix(" (ns)")?.split_once(' ')?;
+            let metric = match what.strip_prefix("percentile ").unwrap_or(what) {
+                "latency" => "time",
+                "First Token latency" | "first token latency" => "first_token_time",
+                "Time per Output Token" | "time to output token" => "time_per_output_token",
+                _ => return None,
+            };
+            let statistic = match statistic {
+                "Min" => "min".to_owned(),
+                "Max" => "max".to_owned(),
+                "Mean" => "mean".to_owned(),
+                percentile => percentile_name(percentile)?,
+            };
+            return Some((metric, statistic, "ns"));
         }
     };
     Some((known.0, known.1.to_owned(), known.2))

@@ -1,9 +1,10 @@
 //! Which tool wrote a file, by its content alone: names of files and folders prove nothing.
 //!
-//! Of JSON, the keys of the first two levels are looked at, with the first element standing for its list.
+//! Of JSON, the keys of the first levels are looked at, with the first element standing for its list, and no further than
+//! to the last key that is needed: a trace is not read twice.
 
 use super::{ImportError, Tool};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// The tool that writes such bytes.
@@ -38,23 +39,8 @@ fn of_json(bytes: &[u8]) -> Result<Tool, ImportError> {
     // Where the file is damaged, the keys before that may be enough; its reader tells of the damage.
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let damage = Keys { found: &mut keys, path: "", depth: 0 }.deserialize(&mut deserializer).err();
-    let has = |wanted: &[&str]| wanted.iter().all(|key| keys.iter().any(|found| found == key));
-    let signs: [(Tool, &[&str]); 9] = [
-        (Tool::Hyperfine, &["results[].command", "results[].mean"]),
-        (Tool::GoogleBenchmark, &["context", "context.num_cpus", "benchmarks"]),
-        (Tool::PytestBenchmark, &["machine_info", "benchmarks"]),
-        (Tool::Jmh, &["[].benchmark", "[].mode", "[].primaryMetric"]),
-        (Tool::Go, &["Action", "Package"]),
-        (Tool::OnnxRuntime, &["[].cat", "[].ph", "[].dur", "[].args"]),
-        (Tool::Pytorch, &["schemaVersion", "traceEvents"]),
-        (Tool::Criterion, &["group_id", "full_id"]),
-        (Tool::Criterion, &["sampling_mode", "iters"]),
-    ];
-    if let Some((tool, _)) = signs.iter().find(|(_, wanted)| has(wanted)) {
-        return Ok(*tool);
-    }
-    if has(&["mean", "median_abs_dev"]) {
-        return Ok(Tool::Criterion);
+    if let Some(tool) = known(&keys) {
+        return Ok(tool);
     }
     let detail = match damage {
         Some(error) => format!("as JSON it is damaged: {error}"),
@@ -66,7 +52,26 @@ fn of_json(bytes: &[u8]) -> Result<Tool, ImportError> {
     Err(ImportError::Unknown { detail })
 }
 
-/// Collects the keys of a value, as paths.
+/// Keys by which a tool is known.
+const SIGNS: [(Tool, &[&str]); 10] = [
+    (Tool::Hyperfine, &["results[].command", "results[].mean"]),
+    (Tool::GoogleBenchmark, &["context", "context.num_cpus", "benchmarks"]),
+    (Tool::PytestBenchmark, &["machine_info", "benchmarks"]),
+    (Tool::Jmh, &["[].benchmark", "[].mode", "[].primaryMetric"]),
+    (Tool::Go, &["Action", "Package"]),
+    (Tool::OnnxRuntime, &["[].cat", "[].ph", "[].dur", "[].args"]),
+    (Tool::Pytorch, &["schemaVersion", "traceEvents"]),
+    (Tool::Criterion, &["group_id", "full_id"]),
+    (Tool::Criterion, &["sampling_mode", "iters"]),
+    (Tool::Criterion, &["mean", "median_abs_dev"]),
+];
+
+fn known(keys: &[String]) -> Option<Tool> {
+    let has = |wanted: &[&str]| wanted.iter().all(|key| keys.iter().any(|found| found == key));
+    SIGNS.iter().find(|(_, wanted)| has(wanted)).map(|(tool, _)| *tool)
+}
+
+/// Collects the keys of a value, as paths, until they are a tool's.
 struct Keys<'a> {
     found: &'a mut Vec<String>,
     path: &'a str,
@@ -99,6 +104,9 @@ impl<'de> Visitor<'de> for Keys<'_> {
             let gap = if self.path.is_empty() { "" } else { "." };
             let path = format!("{}{gap}{key}", self.path);
             self.found.push(path.clone());
+            if known(self.found).is_some() {
+                return Err(A::Error::custom("the rest need not be read"));
+            }
             map.next_value_seed(Keys { found: self.found, path: &path, depth: self.depth + 1 })?;
         }
         Ok(())

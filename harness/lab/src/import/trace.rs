@@ -171,3 +171,24 @@ pub(super) fn whole<'de, S: DeserializeSeed<'de>>(
     deserializer.end().map_err(failed)?;
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_limited_and_events_of_known_names_are_not() {
+        let mut tallies = Tallies::default();
+        for number in 0..MAX_NAMES {
+            tallies.add(number.to_string(), [], 1.0).unwrap();
+        }
+        tallies.add("0".to_owned(), [], 2.0).unwrap();
+        let refused = tallies.add("another".to_owned(), [], 1.0).unwrap_err();
+        assert!(refused.contains("more than 100000 names"), "{refused}");
+        let first = &tallies.by_name["0"];
+        assert_eq!(
+            (first.count, first.least_us, first.most_us, first.total_us),
+            (2, 1.0, 2.0, 3.0)
+        );
+    }
+}

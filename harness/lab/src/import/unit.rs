@@ -5,13 +5,13 @@
 /// As written, ours, and the factor from one to the other.
 pub(crate) const UNITS: &[(&str, &str, f64)] = &[
     ("ns", "ns", 1.0),
+    ("ns/op", "ns", 1.0),
     ("us", "ns", 1e3),
     ("µs", "ns", 1e3),
-    ("ms", "ns", 1e6),
-    ("s", "ns", 1e9),
-    ("ns/op", "ns", 1.0),
     ("us/op", "ns", 1e3),
+    ("ms", "ns", 1e6),
     ("ms/op", "ns", 1e6),
+    ("s", "ns", 1e9),
     ("s/op", "ns", 1e9),
     ("min/op", "ns", 60e9),
     ("1/s", "1/s", 1.0),

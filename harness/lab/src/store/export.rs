@@ -165,7 +165,9 @@ impl Store {
 
 /// Whether a type, or one within it, is of numbers.
 fn has_numbers(kind: &str) -> bool {
-    ["INT", "DOUBLE", "FLOAT", "DECIMAL", "BIGNUM"].iter().any(|word| kind.contains(word))
+    // The last two may hold any value; INT is also in INTERVAL, a measured time.
+    let words = ["INT", "DOUBLE", "FLOAT", "DECIMAL", "BIGNUM", "VARIANT", "JSON"];
+    words.iter().any(|word| kind.contains(word))
 }
 
 fn literal(text: &str) -> String {
@@ -288,6 +290,9 @@ mod tests {
             "SELECT value FROM imported_results",
             "SELECT [1] AS l",
             "SELECT {'a': 1.5::DECIMAL(4, 1)} AS s",
+            "SELECT 1::VARIANT AS v",
+            "SELECT '1'::JSON AS j",
+            "SELECT INTERVAL 1 SECOND AS i",
             "SELECT 1 AS mark",
             "SELECT 'fast' AS mark, 1 AS n",
             "SELECT NULL::VARCHAR AS mark, 1 AS n",

@@ -203,6 +203,20 @@ mod tests {
         let (new, faults) = world.ingest();
         assert_eq!((new, faults.len()), (0, 4), "{faults:?}");
         let store = world.open();
+        let file = "INSERT INTO imported_files VALUES ('1', '2026-01-01', 's', 'go', NULL, 'unknown: …', NULL, \
+                    'claimed', 1, '')";
+        store.connection.execute_batch(file).unwrap();
+        for (from, to) in [
+            ("'claimed'", "'real'"),
+            ("'claimed'", "NULL"),
+            ("'unknown: …'", "''"),
+            ("'unknown: …'", "NULL"),
+            ("('1'", "(NULL"),
+        ] {
+            let other = file.replacen("('1'", "('2'", 1).replacen(from, to, 1);
+            let other = if from == "('1'" { file.replacen(from, to, 1) } else { other };
+            assert!(store.connection.execute_batch(&other).is_err(), "{to}");
+        }
         let row = "INSERT INTO imported_results VALUES ('1', 0, 'go', NULL, 'b', 'time', 'mean', 1, 'ns', 1, 'ns', \
                    'claimed', NULL, [1.0], [], 'line 1')";
         store.connection.execute_batch(row).unwrap();
@@ -214,6 +228,8 @@ mod tests {
             ("[1.0]", "[-1.0]"),
             ("[], ", "[1, 2], "),
             ("'line 1'", "''"),
+            ("'time'", "''"),
+            ("'mean'", "''"),
         ] {
             let other = row.replacen("0,", "1,", 1).replacen(from, to, 1);
             assert!(store.connection.execute_batch(&other).is_err(), "{to}");
