@@ -5,6 +5,7 @@
 use anyhow::{Context as _, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 pub(crate) use proofmark_lab::export::printable;
+use proofmark_lab::export::printable_json;
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 
@@ -31,9 +32,9 @@ pub(crate) fn print_raw(text: &str) -> Result<()> {
     }
 }
 
-/// Prints a value as JSON.
+/// Prints a value as JSON, in which what a terminal would obey is escaped.
 pub(crate) fn print_json<T: Serialize>(value: &T) -> Result<()> {
-    print(&(serde_json::to_string_pretty(value)? + "\n"))
+    print_raw(&(printable_json(&serde_json::to_string_pretty(value)?) + "\n"))
 }
 
 /// A table with this header.

@@ -59,3 +59,22 @@ pub(crate) fn read<T>(
     }
     Ok((lines, faults))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_short_costs_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        append(folder.path(), "numbers.jsonl", &[1]).unwrap();
+        let mut file =
+            OpenOptions::new().append(true).open(folder.path().join("numbers.jsonl")).unwrap();
+        file.write_all(b"\"cut").unwrap();
+        append(folder.path(), "numbers.jsonl", &[2, 3]).unwrap();
+        let parse = |line: &[u8]| serde_json::from_slice::<u32>(line).map_err(|e| e.to_string());
+        let (lines, faults) = read(folder.path(), "numbers.jsonl", parse).unwrap();
+        let places: Vec<_> = faults.iter().map(|fault| fault.offset).collect();
+        assert_eq!((lines, places), (vec![1, 2, 3], vec![2]));
+    }
+}

@@ -47,6 +47,24 @@ fn truncations_of_criterion_are_refused() {
 }
 
 #[test]
+fn a_log_that_does_not_count_its_errors_is_cut_short() {
+    let text = String::from_utf8(bytes("mlperf/server/mlperf_log_detail.txt")).unwrap();
+    let kept = text.lines().filter(|line| !line.contains("\"num_"));
+    let cut = kept.collect::<Vec<_>>().join("\n");
+    let error = read_as(None, cut.into()).unwrap_err().to_string();
+    assert!(error.contains("it was cut short"), "{error}");
+}
+
+#[test]
+fn what_follows_the_end_is_refused() {
+    for (name, tool) in FILES.into_iter().filter(|(name, _)| name.ends_with(".json")) {
+        let more = [&bytes(name)[..], b" {}"].concat();
+        let error = read_as(Some(tool), more).unwrap_err().to_string();
+        assert!(error.contains("trailing characters"), "{name}: {error}");
+    }
+}
+
+#[test]
 fn nesting_and_giant_numbers_are_refused() {
     for open in ["[", "{\"a\":", "{\"results\":[", "{\"traceEvents\":[{\"args\":"] {
         let deep = open.repeat(100_000);
