@@ -4,8 +4,10 @@
 
 mod adopter;
 mod certifying;
+mod exporting;
 mod gating;
 mod history;
+mod importing;
 mod interruptions;
 mod judging;
 mod listeners;

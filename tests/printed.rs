@@ -87,6 +87,8 @@ fn helps_are_what_was_accepted() {
         "simulate case",
         "simulate calibrate",
         "history",
+        "import",
+        "export",
         "notify",
         "scan",
     ] {

@@ -1,10 +1,11 @@
 //! What every command needs to know: the workspace, its state folder, its database.
 
 use crate::env;
+use crate::output::printable;
 use crate::suites::{self, Workspace};
 use anyhow::{Context as _, Result};
 use proofmark::journal::Fault;
-use proofmark_lab::store::Store;
+use proofmark_lab::store::{Folders, Store};
 use std::path::PathBuf;
 
 /// Shown below the help of every command.
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) records: PathBuf,
     /// The files of predictions, which are no records.
     pub(crate) predictions: PathBuf,
+    /// The files of what other tools measured.
+    pub(crate) imports: PathBuf,
     /// The database; it need not exist.
     pub(crate) db: PathBuf,
     /// The suites that the workspace declares.
@@ -52,8 +55,18 @@ impl Context {
         let state = proofmark::env::state_dir(&root);
         let records = state.join("records");
         let predictions = state.join("predictions");
+        let imports = state.join("imports");
         let db = global.db.map_or(state.join("results.duckdb"), |db| here.join(db));
-        Ok(Self { root, state, records, predictions, db, workspace })
+        Ok(Self { root, state, records, predictions, imports, db, workspace })
+    }
+
+    /// What the database is made from.
+    pub(crate) fn folders(&self) -> Folders {
+        Folders {
+            records: self.records.clone(),
+            predictions: self.predictions.clone(),
+            imports: self.imports.clone(),
+        }
     }
 
     /// Opens the store and takes in what is new in the record files. Lines that cannot be read are told.
@@ -71,6 +84,7 @@ impl Context {
 /// Tells of lines that could not be read.
 pub(crate) fn warn_of(faults: &[Fault]) {
     for Fault { path, offset, detail } in faults {
-        eprintln!("warning: {}, the line at byte {offset} {detail}", path.display());
+        let told = format!("{}, the line at byte {offset} {detail}", path.display());
+        eprintln!("warning: {}", printable(&told));
     }
 }

@@ -7,8 +7,10 @@ mod clock;
 mod context;
 mod doctor;
 mod env;
+mod export;
 mod gate;
 mod history;
+mod import;
 mod incremental;
 mod lock;
 mod notify;
@@ -51,6 +53,10 @@ enum Command {
     Certify(certify::Args),
     /// Ask the store in SQL; read-only
     Query(query::Args),
+    /// Take in what other tools measured, marked claimed
+    Import(import::Args),
+    /// Write rows of the store for other programs, each with its mark
+    Export(export::Args),
     /// Show what is known
     Report(report::Args),
     /// Find where results changed over time, and which commits may have changed them
@@ -85,6 +91,8 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Bisect(args) => args.run(&open()?),
         Command::Certify(args) => args.run(open),
         Command::Query(args) => args.run(&open()?),
+        Command::Import(args) => args.run(&open()?),
+        Command::Export(args) => args.run(&open()?),
         Command::Report(args) => args.run(&open()?),
         Command::Notify(args) => args.run(&open()?),
         Command::Simulate(args) => args.run(open),

@@ -4,6 +4,8 @@
 
 use anyhow::{Context as _, Result};
 use comfy_table::{ContentArrangement, Table, presets};
+pub(crate) use proofmark_lab::export::printable;
+use proofmark_lab::export::printable_json;
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 
@@ -16,8 +18,13 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Prints text as it is.
+/// Prints text of lines. What a terminal would obey, wherever it comes from, is shown as its escape.
 pub(crate) fn print(text: &str) -> Result<()> {
+    print_raw(&text.split('\n').map(printable).collect::<Vec<_>>().join("\n"))
+}
+
+/// Prints text as it is: what is made for programs.
+pub(crate) fn print_raw(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -25,9 +32,9 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints a value as JSON.
+/// Prints a value as JSON, in which what a terminal would obey is escaped.
 pub(crate) fn print_json<T: Serialize>(value: &T) -> Result<()> {
-    print(&(serde_json::to_string_pretty(value)? + "\n"))
+    print_raw(&(printable_json(&serde_json::to_string_pretty(value)?) + "\n"))
 }
 
 /// A table with this header.

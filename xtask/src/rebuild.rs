@@ -15,14 +15,15 @@ impl Args {
     /// Reads all record files into a new database and puts it in the place of the old one.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let _lock = Lock::take(context)?;
-        let ingested = Store::rebuild(&context.db, &context.records, &context.predictions)?;
+        let ingested = Store::rebuild(&context.db, &context.folders())?;
         context::warn_of(&ingested.faults);
         output::print(&format!(
-            "{}: {} results, {} probes and {} predictions from {}; {} lines could not be read\n",
+            "{}: {} results, {} probes, {} predictions and {} imports from {}; {} lines could not be read\n",
             context.db.display(),
             ingested.results,
             ingested.probes,
             ingested.predictions,
+            ingested.imports,
             context.state.display(),
             ingested.faults.len(),
         ))?;

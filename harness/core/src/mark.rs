@@ -1,4 +1,5 @@
-//! The proof mark: what kind of thing a number is. Only an opened device, or the migration of old results, sets it.
+//! The proof mark: what kind of thing a number is. Only an opened device, or what
+//! brings results from elsewhere (migration, import), sets it.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,7 +14,7 @@ pub enum Mark {
     Software,
     /// Did not run; computed by a model.
     Simulated,
-    /// Migrated from elsewhere; says that it is real and cannot show it.
+    /// Migrated or imported from elsewhere; says that it is real and cannot show it.
     Claimed,
 }
 

@@ -1,15 +1,18 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
 //! Pure functions over plain structs are `plan`, `stats`, `gate`, `certify`, `history`, `trend`, `attribution`, `coverage`,
-//! `browsers` and `simulate`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
+//! `browsers`, `simulate`, `import` and `export`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
 
 pub mod attribution;
 pub mod browsers;
 pub mod certify;
 pub mod coverage;
+pub mod export;
 pub mod figures;
 pub mod gate;
 pub mod history;
+pub mod import;
+mod lines;
 pub mod plan;
 pub mod report;
 pub mod simulate;

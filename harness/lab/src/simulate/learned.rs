@@ -3,10 +3,10 @@
 
 use super::grade::{Comparison, compare};
 use super::interval::{Confidence, Spread, ape};
-use super::lines;
 use super::machine::{Known, Lesson, Work, predict, work};
 use super::recorded::{FORMAT, Recorded};
 use super::whole::Outline;
+use crate::lines;
 use jiff::Timestamp;
 use proofmark::Mark;
 use proofmark::fingerprint::digest;

@@ -4,7 +4,7 @@
 //! `physics` how the two make a time and the ratios that shape it, `model` learns the rest and predicts, `interval` says
 //! how wrong that may be, `validation` measures it by leaving devices out, `whole` adds up the kernels of a model,
 //! `recorded` keeps that; `machine` learns the endpoints of a machine from its own results, `learned` keeps what they taught
-//! and predicts from it, `lines` is how both are written; `reality` puts predictions beside the results that may grade
+//! and predicts from it; `reality` puts predictions beside the results that may grade
 //! them, and `grade` says how wrong they were. A prediction is no record of a run.
 
 pub mod device;
@@ -12,7 +12,6 @@ pub mod grade;
 pub mod interval;
 pub mod learned;
 pub mod level;
-mod lines;
 pub mod machine;
 pub mod model;
 pub mod operator;

@@ -2,8 +2,8 @@
 
 use super::device::Device;
 use super::interval::Confidence;
-use super::lines;
 use super::whole::{Outline, Whole};
+use crate::lines;
 use jiff::Timestamp;
 use proofmark::Mark;
 use proofmark::fingerprint::digest;

@@ -76,6 +76,20 @@ pub enum StoreError {
         /// What DuckDB or the system says.
         detail: String,
     },
+    /// An answer with numbers that nothing marks.
+    #[error(
+        "the answer {0}: a number without its mark means nothing elsewhere; select the column `mark` of the row that \
+         each number is of, and leave out rows that have none (WHERE mark IS NOT NULL)"
+    )]
+    Unmarked(String),
+    /// An answer could not be written.
+    #[error("failed to write {}: {detail}", path.display())]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// What DuckDB, Arrow or the system says.
+        detail: String,
+    },
     /// A record file could not be read.
     #[error("failed to read the records at {}: {source}", path.display())]
     Records {

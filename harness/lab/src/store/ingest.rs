@@ -22,6 +22,8 @@ pub struct Ingested {
     pub probes: usize,
     /// New predictions, which a rebuild takes in too.
     pub predictions: usize,
+    /// New sources of other tools, which a rebuild takes in too.
+    pub imports: usize,
     /// Lines that could not be read. Each is told once; a rebuild tells all again.
     pub faults: Vec<Fault>,
 }
@@ -120,7 +122,7 @@ fn write(connection: &Connection, lines: &[Line], ingested: &mut Ingested) -> du
 
 /// Adds the rows whose key is new, and says how many these were. Rows are appended to a table of text first,
 /// because that is many times faster than inserting one by one.
-fn insert(
+pub(super) fn insert(
     connection: &Connection,
     table: &str,
     key: &str,

@@ -4,7 +4,9 @@
 //! reading, never both; so a store is opened late and closed early.
 
 mod error;
+mod export;
 mod facts;
+mod imports;
 mod ingest;
 mod past;
 mod predictions;
@@ -15,6 +17,7 @@ mod schema;
 mod trends;
 
 pub use error::StoreError;
+pub use export::Binary;
 pub use ingest::Ingested;
 pub use query::Answer;
 
@@ -27,6 +30,17 @@ use std::time::Duration;
 /// How often, and with what pause, a locked database is tried again: queries are short.
 const ATTEMPTS: u32 = 15;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The folders of the files that a database is made from.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// Record files.
+    pub records: PathBuf,
+    /// Predictions and lessons.
+    pub predictions: PathBuf,
+    /// What other tools measured.
+    pub imports: PathBuf,
+}
 
 /// An open database.
 #[derive(Debug)]
@@ -73,16 +87,12 @@ impl Store {
         }
     }
 
-    /// Makes the database anew from all records and predictions of two folders, beside the old one, and puts it in its place in one
-    /// step. If anything fails, the old one stays.
+    /// Makes the database anew from all files of its folders, beside the old one, and puts it in its place in one step.
+    /// If anything fails, the old one stays.
     ///
     /// # Errors
     /// As for [`Store::open`], of what is in the place of the database, and of the records.
-    pub fn rebuild(
-        path: &Path,
-        records: &Path,
-        predictions: &Path,
-    ) -> Result<Ingested, StoreError> {
+    pub fn rebuild(path: &Path, folders: &Folders) -> Result<Ingested, StoreError> {
         if path.exists() {
             match Self::open(path) {
                 // Damage is what a rebuild mends, and an unreadable file is not for us to judge as damage.
@@ -92,9 +102,12 @@ impl Store {
         }
         let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
         let ingested = Self::open(&fresh).and_then(|store| {
-            let mut ingested = store.ingest(records)?;
-            let (added, faults) = store.ingest_predictions(predictions)?;
+            let mut ingested = store.ingest(&folders.records)?;
+            let (added, faults) = store.ingest_predictions(&folders.predictions)?;
             ingested.predictions = added;
+            ingested.faults.extend(faults);
+            let (added, faults) = store.ingest_imports(&folders.imports)?;
+            ingested.imports = added;
             ingested.faults.extend(faults);
             store.close()?;
             // A log of the old database does not belong to the new one.

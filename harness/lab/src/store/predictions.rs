@@ -89,6 +89,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Folders;
     use std::path::PathBuf;
     use tempfile::TempDir;
 
@@ -104,8 +105,13 @@ mod tests {
             self.0.path().join("results.duckdb")
         }
 
-        fn records(&self) -> PathBuf {
-            self.0.path().join("records")
+        fn folders(&self) -> Folders {
+            let folder = |name: &str| self.0.path().join(name);
+            Folders {
+                records: folder("records"),
+                predictions: self.predictions(),
+                imports: folder("imports"),
+            }
         }
 
         fn predictions(&self) -> PathBuf {
@@ -144,7 +150,7 @@ mod tests {
         let counts = || ["predictions", "results", "latest_results"].map(count);
         assert_eq!(counts(), [2, 0, 0]);
         std::fs::remove_file(world.db()).unwrap();
-        let rebuilt = Store::rebuild(&world.db(), &world.records(), &world.predictions()).unwrap();
+        let rebuilt = Store::rebuild(&world.db(), &world.folders()).unwrap();
         assert_eq!((rebuilt.predictions, counts()), (2, [2, 0, 0]));
     }
 

@@ -177,24 +177,24 @@ fn pair(of: &str, name: &str, value: Value) -> Vec<Value> {
     vec![text(of), text(name), value]
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
-fn optional(value: Option<&str>) -> Value {
+pub(super) fn optional(value: Option<&str>) -> Value {
     value.map_or(Value::Null, text)
 }
 
-fn number(value: u64) -> Value {
+pub(super) fn number(value: u64) -> Value {
     Value::UBigInt(value)
 }
 
-fn time(time: jiff::Timestamp) -> Value {
+pub(super) fn time(time: jiff::Timestamp) -> Value {
     Value::Timestamp(TimeUnit::Microsecond, time.as_microsecond())
 }
 
 /// A list in DuckDB's own notation; Rust prints floats so that they are read back exactly.
-fn list<T: std::fmt::Debug>(values: &[T]) -> Value {
+pub(super) fn list<T: std::fmt::Debug>(values: &[T]) -> Value {
     let mut text = String::from("[");
     for (index, value) in values.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };

@@ -3,25 +3,32 @@
 use proofmark::journal::Fault;
 use serde::Serialize;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Appends lines to a file of a folder; both are made if they are not there.
 ///
 /// # Errors
 /// The folder or the file cannot be written.
-pub(super) fn append<T: Serialize>(folder: &Path, file: &str, lines: &[T]) -> io::Result<()> {
+pub(crate) fn append<T: Serialize>(folder: &Path, file: &str, lines: &[T]) -> io::Result<()> {
     let mut text = String::new();
     for line in lines {
         text += &serde_json::to_string(line)?;
         text.push('\n');
     }
     fs::create_dir_all(folder)?;
-    let path = folder.join(file);
+    let mut file =
+        OpenOptions::new().create(true).read(true).append(true).open(folder.join(file))?;
     // A line that a kill cut short must not swallow the first of ours.
-    let cut = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(if cut { format!("\n{text}") } else { text }.as_bytes())?;
+    if file.metadata()?.len() > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != [b'\n'] {
+            text.insert(0, '\n');
+        }
+    }
+    file.write_all(text.as_bytes())?;
     file.sync_data()
 }
 
@@ -29,7 +36,7 @@ pub(super) fn append<T: Serialize>(folder: &Path, file: &str, lines: &[T]) -> io
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub(super) fn read<T>(
+pub(crate) fn read<T>(
     folder: &Path,
     file: &str,
     parse: impl Fn(&[u8]) -> Result<T, String>,
@@ -51,4 +58,23 @@ pub(super) fn read<T>(
         offset += line.len() as u64;
     }
     Ok((lines, faults))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_short_costs_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        append(folder.path(), "numbers.jsonl", &[1]).unwrap();
+        let mut file =
+            OpenOptions::new().append(true).open(folder.path().join("numbers.jsonl")).unwrap();
+        file.write_all(b"\"cut").unwrap();
+        append(folder.path(), "numbers.jsonl", &[2, 3]).unwrap();
+        let parse = |line: &[u8]| serde_json::from_slice::<u32>(line).map_err(|e| e.to_string());
+        let (lines, faults) = read(folder.path(), "numbers.jsonl", parse).unwrap();
+        let places: Vec<_> = faults.iter().map(|fault| fault.offset).collect();
+        assert_eq!((lines, places), (vec![1, 2, 3], vec![2]));
+    }
 }
