@@ -9,6 +9,7 @@ mod history;
 mod interruptions;
 mod judging;
 mod listeners;
+mod migrating;
 mod notify;
 mod printed;
 mod readme;

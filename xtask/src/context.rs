@@ -36,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) records: PathBuf,
     /// The files of predictions, which are no records.
     pub(crate) predictions: PathBuf,
+    /// What was migrated from elsewhere.
+    pub(crate) migrated: PathBuf,
     /// The database; it need not exist.
     pub(crate) db: PathBuf,
     /// The suites that the workspace declares.
@@ -52,8 +54,9 @@ impl Context {
         let state = proofmark::env::state_dir(&root);
         let records = state.join("records");
         let predictions = state.join("predictions");
+        let migrated = state.join("migrated");
         let db = global.db.map_or(state.join("results.duckdb"), |db| here.join(db));
-        Ok(Self { root, state, records, predictions, db, workspace })
+        Ok(Self { root, state, records, predictions, migrated, db, workspace })
     }
 
     /// Opens the store and takes in what is new in the record files. Lines that cannot be read are told.

@@ -4,7 +4,7 @@ use crate::context::{self, Context};
 use crate::lock::Lock;
 use crate::output;
 use anyhow::Result;
-use proofmark_lab::store::Store;
+use proofmark_lab::store::{Folders, Store};
 use std::process::ExitCode;
 
 /// Flags of `rebuild`: none of its own.
@@ -15,14 +15,20 @@ impl Args {
     /// Reads all record files into a new database and puts it in the place of the old one.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let _lock = Lock::take(context)?;
-        let ingested = Store::rebuild(&context.db, &context.records, &context.predictions)?;
+        let folders = Folders {
+            records: &context.records,
+            predictions: &context.predictions,
+            migrated: &context.migrated,
+        };
+        let ingested = Store::rebuild(&context.db, folders)?;
         context::warn_of(&ingested.faults);
         output::print(&format!(
-            "{}: {} results, {} probes and {} predictions from {}; {} lines could not be read\n",
+            "{}: {} results, {} probes, {} predictions and {} migrated numbers from {}; {} lines could not be read\n",
             context.db.display(),
             ingested.results,
             ingested.probes,
             ingested.predictions,
+            ingested.migrated,
             context.state.display(),
             ingested.faults.len(),
         ))?;

@@ -1,7 +1,7 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
 //! Pure functions over plain structs are `plan`, `stats`, `gate`, `certify`, `history`, `trend`, `attribution`, `coverage`,
-//! `browsers` and `simulate`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
+//! `browsers`, `migrate` and `simulate`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
 
 pub mod attribution;
 pub mod browsers;
@@ -10,6 +10,7 @@ pub mod coverage;
 pub mod figures;
 pub mod gate;
 pub mod history;
+pub mod migrate;
 pub mod plan;
 pub mod report;
 pub mod simulate;

@@ -7,10 +7,10 @@ use crate::context::Context;
 use crate::lock::Lock;
 use crate::outcome::absent;
 use crate::output::{self, Format};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 use proofmark_lab::figures::{bytes, percent, three_digits};
-use proofmark_lab::simulate::learned::{Learned, newest};
+use proofmark_lab::simulate::learned::{Learned, Place, newest};
 use proofmark_lab::simulate::reality::{Metric, judge, pair};
 use proofmark_lab::simulate::recorded::Recorded;
 use proofmark_lab::simulate::whole::{self, Outline, Part};
@@ -139,7 +139,7 @@ fn here_of<'a>(lessons: &'a [Learned], names: &[&String]) -> Result<Vec<&'a Lear
     let mut found = Vec::new();
     for name in names {
         let endpoint = name.split_once(':').map(|(_, endpoint)| endpoint);
-        let is_asked = |place: &&&_| endpoint.is_none_or(|name| place.endpoint == name);
+        let is_asked = |place: &&&Place| endpoint.is_none_or(|name| place.endpoint == name);
         let own: Vec<_> =
             places.iter().filter(is_asked).filter_map(|place| newest(lessons, place)).collect();
         if own.is_empty() {
@@ -160,7 +160,8 @@ fn predict(
 ) -> Result<Vec<Predicted>> {
     let now = clock::now();
     let mut all = Vec::new();
-    for (fit, device) in away.iter().flat_map(|(fit, devices)| devices.iter().map(move |d| (fit, d)))
+    for (fit, device) in
+        away.iter().flat_map(|(fit, devices)| devices.iter().map(move |d| (fit, d)))
     {
         let whole = whole::predict(fit, device, outline)?;
         let recorded = Recorded::new(&whole, outline, device, now);

@@ -22,6 +22,8 @@ pub struct Ingested {
     pub probes: usize,
     /// New predictions, which a rebuild takes in too.
     pub predictions: usize,
+    /// New numbers that were migrated from elsewhere, which a rebuild takes in too.
+    pub migrated: usize,
     /// Lines that could not be read. Each is told once; a rebuild tells all again.
     pub faults: Vec<Fault>,
 }

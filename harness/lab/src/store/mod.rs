@@ -6,6 +6,7 @@
 mod error;
 mod facts;
 mod ingest;
+mod migrated;
 mod past;
 mod predictions;
 mod query;
@@ -16,6 +17,7 @@ mod trends;
 
 pub use error::StoreError;
 pub use ingest::Ingested;
+pub use migrated::{Known, Stored, Taken, expected_numbers};
 pub use query::Answer;
 
 use duckdb::{AccessMode, Config, Connection};
@@ -27,6 +29,17 @@ use std::time::Duration;
 /// How often, and with what pause, a locked database is tried again: queries are short.
 const ATTEMPTS: u32 = 15;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the files are from which a database follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Folders<'p> {
+    /// The record files.
+    pub records: &'p Path,
+    /// The files of predictions and of what was learned for them.
+    pub predictions: &'p Path,
+    /// What was migrated from elsewhere.
+    pub migrated: &'p Path,
+}
 
 /// An open database.
 #[derive(Debug)]
@@ -73,16 +86,12 @@ impl Store {
         }
     }
 
-    /// Makes the database anew from all records and predictions of two folders, beside the old one, and puts it in its place in one
+    /// Makes the database anew from all files of a workspace's state, beside the old one, and puts it in its place in one
     /// step. If anything fails, the old one stays.
     ///
     /// # Errors
     /// As for [`Store::open`], of what is in the place of the database, and of the records.
-    pub fn rebuild(
-        path: &Path,
-        records: &Path,
-        predictions: &Path,
-    ) -> Result<Ingested, StoreError> {
+    pub fn rebuild(path: &Path, folders: Folders<'_>) -> Result<Ingested, StoreError> {
         if path.exists() {
             match Self::open(path) {
                 // Damage is what a rebuild mends, and an unreadable file is not for us to judge as damage.
@@ -92,10 +101,13 @@ impl Store {
         }
         let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
         let ingested = Self::open(&fresh).and_then(|store| {
-            let mut ingested = store.ingest(records)?;
-            let (added, faults) = store.ingest_predictions(predictions)?;
+            let mut ingested = store.ingest(folders.records)?;
+            let (added, faults) = store.ingest_predictions(folders.predictions)?;
             ingested.predictions = added;
             ingested.faults.extend(faults);
+            let taken = store.ingest_migrated(folders.migrated)?;
+            ingested.migrated = taken.rows;
+            ingested.faults.extend(taken.faults);
             store.close()?;
             // A log of the old database does not belong to the new one.
             let _ = std::fs::remove_file(wal(path));

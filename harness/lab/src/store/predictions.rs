@@ -88,6 +88,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Folders;
     use super::*;
     use std::path::PathBuf;
     use tempfile::TempDir;
@@ -144,7 +145,9 @@ mod tests {
         let counts = || ["predictions", "results", "latest_results"].map(count);
         assert_eq!(counts(), [2, 0, 0]);
         std::fs::remove_file(world.db()).unwrap();
-        let rebuilt = Store::rebuild(&world.db(), &world.records(), &world.predictions()).unwrap();
+        let (records, predictions) = (&world.records(), &world.predictions());
+        let folders = Folders { records, predictions, migrated: records };
+        let rebuilt = Store::rebuild(&world.db(), folders).unwrap();
         assert_eq!((rebuilt.predictions, counts()), (2, [2, 0, 0]));
     }
 

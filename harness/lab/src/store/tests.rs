@@ -40,6 +40,12 @@ impl World {
         self.folder.path().join("predictions")
     }
 
+    fn rebuild(&self) -> Result<Ingested, StoreError> {
+        let (records, predictions) = (&self.records(), &self.predictions());
+        let migrated = &self.folder.path().join("migrated");
+        Store::rebuild(&self.db(), Folders { records, predictions, migrated })
+    }
+
     fn open(&self) -> Store {
         Store::open(&self.db()).unwrap()
     }
@@ -330,10 +336,10 @@ fn a_rebuilt_database_has_the_same_rows() {
     world.ingest();
     let all = "SELECT * FROM results ORDER BY id";
     let before = world.rows(all);
-    let ingested = Store::rebuild(&world.db(), &world.records(), &world.predictions()).unwrap();
+    let ingested = world.rebuild().unwrap();
     assert_eq!((ingested.results, world.rows(all)), (2, before.clone()));
     fs::remove_file(world.db()).unwrap();
-    Store::rebuild(&world.db(), &world.records(), &world.predictions()).unwrap();
+    world.rebuild().unwrap();
     assert_eq!(world.rows(all), before);
     let left: Vec<_> = fs::read_dir(world.folder.path()).unwrap().collect();
     assert_eq!(left.len(), 2, "{left:?}");
@@ -346,7 +352,7 @@ fn check_refused(world: &World, says: &str) {
     let errors = [
         Store::open(&world.db()).unwrap_err(),
         Store::open_read_only(&world.db()).unwrap_err(),
-        Store::rebuild(&world.db(), &world.records(), &world.predictions()).unwrap_err(),
+        world.rebuild().unwrap_err(),
     ];
     for error in errors {
         let message = error.to_string();
