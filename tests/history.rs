@@ -2,7 +2,7 @@
 //! suspected, what is said where git knows nothing, and the pages.
 
 use crate::support::{Adopter, measured, store};
-use proofmark::record::{DeviceFacts, Environment, Record, Samples};
+use proofmark::record::{DeviceFacts, Environment, Line, Record, Samples};
 use proofmark::{Fingerprint, Mark, Part};
 use serde_json::Value;
 use std::fs;

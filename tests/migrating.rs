@@ -179,7 +179,8 @@ fn what_is_hostile_is_text() {
     assert_eq!(rows.len(), 4);
     let of_name: Vec<_> =
         rows.iter().filter(|row| row["source_file"].as_str().unwrap().contains("DROP")).collect();
-    assert_eq!(of_name[0]["json_path"], "$['a\\'b'].latency_ms");
+    let paths: Vec<_> = of_name.iter().map(|row| row["json_path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["$.latency_ms", "$.memory_mb", "$['a\\'b'].latency_ms"]);
     assert_eq!(of_name[0]["model"], "x'; DROP TABLE migrated_results; --");
     assert_eq!(ask(&adopter, "select count(*) as n from results")[0]["n"], 0);
     let giant = rows.iter().find(|row| row["source_file"] == "legacy/giant.json").unwrap();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use proofmark::exit;
 use proofmark::fingerprint::digest;
 use proofmark_lab::migrate::Outcome;
-use proofmark_lab::migrate::archive::{self, Candidate, Restored};
+use proofmark_lab::migrate::archive::{self, Archived, Candidate, Restored};
 use proofmark_lab::store::{Store, Stored, expected_numbers};
 use rayon::prelude::*;
 use std::path::Path;
@@ -49,7 +49,7 @@ pub(super) fn archive(context: &Context, folder: &Path, inputs: &[Input]) -> Res
         }
     }
     drop(store);
-    let (moved, left) = archive::archive(folder, &candidates, clock::now())
+    let Archived { moved, left } = archive::archive(folder, &candidates, clock::now())
         .with_context(|| format!("failed to move files into {}", folder.display()))?;
     for (path, why) in &left {
         eprintln!("error: {} was not moved: {why}", path.display());

@@ -85,15 +85,20 @@ pub struct Candidate {
     pub sha256: String,
 }
 
+/// What became of files that were to be moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Archived {
+    /// Those that were moved.
+    pub moved: Vec<Moved>,
+    /// Those that were not, each with the reason.
+    pub left: Vec<(PathBuf, String)>,
+}
+
 /// Moves files into the archive. Gives those that were moved, and those that were not, each with the reason.
 ///
 /// # Errors
 /// The archive cannot be written, is a link, or has a manifest that cannot be read. Files are then where they were.
-pub fn archive(
-    archive: &Path,
-    candidates: &[Candidate],
-    now: Timestamp,
-) -> Result<(Vec<Moved>, Vec<(PathBuf, String)>)> {
+pub fn archive(archive: &Path, candidates: &[Candidate], now: Timestamp) -> Result<Archived> {
     if fs::symlink_metadata(archive).is_ok_and(|found| found.is_symlink()) {
         return Err(ArchiveError::Link(archive.to_owned()));
     }
@@ -112,7 +117,7 @@ pub fn archive(
         let path = one.folder.join(&one.file);
         fs::remove_file(&path).map_err(at(&path))?;
     }
-    Ok((moved, left))
+    Ok(Archived { moved, left })
 }
 
 /// Copies a file under its digest, and reads the copy again.
@@ -310,10 +315,11 @@ mod tests {
             candidate(&folder, "a/x.json", "{\"a\": 1}"),
             candidate(&folder, "y.json", "{\"a\": 1}"),
         ];
-        let (moved, left) = archive(&aside, &two, NOW).unwrap();
+        let Archived { moved, left } = archive(&aside, &two, NOW).unwrap();
         assert_eq!((moved.len(), left.len()), (2, 0));
         assert!(!folder.join("a/x.json").exists() && !folder.join("y.json").exists());
-        let (moved, _) = archive(&aside, &[candidate(&folder, "z.json", "[2]")], NOW).unwrap();
+        let Archived { moved, .. } =
+            archive(&aside, &[candidate(&folder, "z.json", "[2]")], NOW).unwrap();
         assert_eq!(read(&aside).unwrap().files.len(), 3);
         assert_eq!(moved[0].bytes, 3);
         assert!(restore(&aside).unwrap().iter().all(|one| matches!(one, Restored::Back(_))));
@@ -330,7 +336,7 @@ mod tests {
         let (_desk, folder, aside) = desk();
         let mut one = candidate(&folder, "x.json", "1");
         fs::write(folder.join("x.json"), "2").unwrap();
-        let (moved, left) = archive(&aside, std::slice::from_ref(&one), NOW).unwrap();
+        let Archived { moved, left } = archive(&aside, std::slice::from_ref(&one), NOW).unwrap();
         assert!(moved.is_empty() && left[0].1.contains("changed since"), "{left:?}");
         assert!(folder.join("x.json").exists());
         one.sha256 = digest(b"2");

@@ -109,11 +109,11 @@ pub fn extract(root: &Value<'_>, name: &str) -> Extracted {
     let statements = Statements::collect(&tree);
     let doubles = Doubles::find(&tree);
     let mut extraction = Extraction::new(&tree, &statements, &facts);
-    for at in 0..tree.nodes.len() {
+    for (at, around) in facts.iter().enumerate() {
         match tree.nodes[at].value {
-            Value::Number(text) => extraction.number(at, text, &facts[at], &doubles),
+            Value::Number(text) => extraction.number(at, text, around, &doubles),
             Value::Text(text) if text.starts_with(|c: char| c.is_ascii_digit()) => {
-                extraction.text(at, text, &facts[at], &doubles);
+                extraction.text(at, text, around, &doubles);
             }
             _ => {}
         }

@@ -159,7 +159,7 @@ fn cell(text: impl ToString) -> Cell {
 }
 
 fn table(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Block {
-    let header = header.iter().map(|name| cell(name)).collect();
+    let header = header.iter().map(cell).collect();
     Block::Table(std::iter::once(header).chain(rows).collect())
 }
 
