@@ -48,6 +48,7 @@ fn findings_are_told_in_four_formats() {
     let desk = Desk::new(&[("bench.py", FAKE), ("docs/report.md", REPORT), ("fine.py", "x = 1\n")]);
     let found = desk.json(&[".", "--format", "json"], 1);
     assert_eq!((&found["format"], &found["files"]), (&1.into(), &3.into()));
+    assert_eq!(found["suppressed"], 0);
     let findings = found["findings"].as_array().unwrap();
     let places: Vec<_> =
         findings.iter().map(|f| format!("{}:{} {}", f["path"], f["line"], f["rule"])).collect();
@@ -114,6 +115,39 @@ fn reports_are_moved_aside_and_brought_back() {
     let (out, _) = desk.scan(&["--undo", "aside/manifest.json"], 0);
     assert!(out.contains("report.md is back"), "{out}");
     assert_eq!(fs::read_to_string(desk.path("docs/report.md")).unwrap(), REPORT);
+}
+
+#[test]
+fn what_cannot_be_brought_back_is_told_and_left() {
+    let desk = Desk::new(&[("docs/report.md", REPORT)]);
+    desk.scan(&[".", "--archive", "aside"], 1);
+    fs::write(desk.path("docs/report.md"), "# Another\n").unwrap();
+    let (out, said) = desk.scan(&["--undo", "aside/manifest.json"], 1);
+    assert!(out.is_empty() && said.contains("report.md was not brought back"), "{out}{said}");
+    assert_eq!(fs::read_to_string(desk.path("docs/report.md")).unwrap(), "# Another\n");
+    assert!(desk.path("aside/docs/report.md").exists());
+    fs::remove_file(desk.path("docs/report.md")).unwrap();
+    desk.scan(&["--undo", "aside/manifest.json"], 0);
+    assert_eq!(fs::read_to_string(desk.path("docs/report.md")).unwrap(), REPORT);
+}
+
+#[test]
+fn a_folder_that_is_scanned_becomes_no_archive() {
+    let desk = Desk::new(&[("docs/report.md", REPORT), ("docs/fine.md", "# Fine\n")]);
+    for folder in [".", "docs"] {
+        let (_, said) = desk.scan(&[".", "--archive", folder], 2);
+        assert!(said.contains("cannot be the archive"), "{said}");
+    }
+    assert!(desk.path("docs/report.md").exists() && !desk.path(".proofmarkignore").exists());
+    assert_eq!(desk.json(&[".", "--format", "json"], 1)["files"], 2);
+}
+
+#[test]
+fn suppressed_findings_are_counted() {
+    let reason = "# proofmark: allow-file(random-result) the demo of the dashboard, with a banner";
+    let desk = Desk::new(&[("bench.py", &format!("{reason}\n{FAKE}"))]);
+    let found = desk.json(&[".", "--format", "json"], 0);
+    assert_eq!((&found["suppressed"], &found["findings"]), (&1.into(), &Value::Array(Vec::new())));
 }
 
 #[test]

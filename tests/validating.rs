@@ -88,7 +88,8 @@ fn what_a_machine_teaches_is_graded_by_families_that_it_did_not_see() {
     let validation = adopter.json(&["validate"], 0);
     let grade = grade(&validation);
     assert_eq!((&grade["results"], &grade["families"]), (&25.into(), &5.into()));
-    assert_eq!(grade["mape"]["value"], learned[0]["left_out"]["mape"]["value"]);
+    let of = |grade: &Value| grade["mape"]["value"].as_f64().unwrap();
+    assert!((of(&grade) - of(&learned[0]["left_out"])).abs() < 1e-9, "{grade}");
     assert!(grade["rank_correlation"]["value"].as_f64() > Some(0.9), "{grade}");
     for pair in validation["worth"]["pairs"].as_array().unwrap() {
         assert_eq!(pair["reality"], "real", "software is no reality for hardware: {pair}");
@@ -145,11 +146,10 @@ fn a_model_is_predicted_here_and_is_less_sure_the_less_it_is_like_what_was_seen(
     let width = |p: &Value| p["high_ms"].as_f64().unwrap() / p["low_ms"].as_f64().unwrap();
     assert!(width(&far[0]) > width(&near[0]), "{far} {near}");
     // They are kept apart from results, and what is not here needs a fit.
-    let sql = "SELECT (SELECT count(*) FROM predictions WHERE fit = (SELECT id FROM lessons WHERE without IS NULL)), \
-               (SELECT count(*) FROM latest_results)";
+    let sql = "SELECT (SELECT count(*) FROM predictions WHERE fit = (SELECT id FROM lessons WHERE without IS NULL)) AS \
+               made, (SELECT count(*) FROM latest_results) AS ran";
     let counts = adopter.json(&["query", sql], 0);
-    let row: Vec<i64> = counts[0].as_object().unwrap().values().filter_map(Value::as_i64).collect();
-    assert_eq!(row, [2, 25]);
+    assert_eq!(counts[0], serde_json::json!({ "made": 2, "ran": 25 }));
     let said = adopter.xtask(&["simulate", "case", "--model", "f7-s4"]).output().unwrap();
     assert!(String::from_utf8_lossy(&said.stderr).contains("--fit is missing"));
 }
@@ -163,7 +163,11 @@ fn the_page_has_a_mark_beside_every_number_and_needs_no_network() {
     let args = ["validate", "--format", "html", "--out", page.to_str().unwrap()];
     adopter.xtask(&args).assert().success();
     let text = fs::read_to_string(&page).unwrap();
-    assert!(text.contains("default-src 'none'") && !text.contains("http://") && !text.contains("https://"));
+    assert!(
+        text.contains("default-src 'none'")
+            && !text.contains("http://")
+            && !text.contains("https://")
+    );
     let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("<tr data-row")).collect();
     assert_eq!(rows.len(), 25);
     for row in rows {

@@ -7,11 +7,13 @@ use crate::process;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use proofmark::exit;
-use proofmark_scan::archive::{self, Restored};
+use proofmark_scan::archive::{self, Archived, Restored};
 use proofmark_scan::{Confidence, Options, Scan, plan, sarif, scan};
 use serde_json::json;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// The version of what `--format json` prints.
 const FORMAT: u32 = 1;
@@ -78,10 +80,11 @@ impl Args {
             return undo(manifest);
         }
         let base = env::current_dir().context("failed to find the current folder")?;
+        let known = Mutex::default();
         let options = Options {
             min_confidence: self.min_confidence.into(),
             base: &base,
-            committed: &committed,
+            committed: &|path| remembered(&known, path),
         };
         let found = scan(&self.paths, &options).context("failed to scan")?;
         for skipped in &found.skipped {
@@ -104,6 +107,21 @@ impl Args {
         }
         Ok(if found.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
     }
+}
+
+/// When git last saw a file change, asked once for each file.
+fn remembered(
+    known: &Mutex<HashMap<PathBuf, Option<Timestamp>>>,
+    path: &Path,
+) -> Option<Timestamp> {
+    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(time) = lock().get(path).copied() {
+        return time;
+    }
+    // Not while it is locked, so that others can ask meanwhile.
+    let time = committed(path);
+    lock().insert(path.to_owned(), time);
+    time
 }
 
 /// When git last saw a file change.
@@ -138,11 +156,16 @@ fn set_aside(found: &Scan, base: &Path, folder: &Path) -> Result<()> {
     let moved = archive::archive(&found.findings, base, folder, clock::now())
         .with_context(|| format!("failed to move reports into {}", folder.display()))?;
     match moved {
-        Some((path, manifest)) => eprintln!(
-            "{} reports moved aside; cargo xtask scan --undo {} brings them back",
-            manifest.moved.len(),
-            path.display()
-        ),
+        Some(Archived { path, manifest, left }) => {
+            eprintln!(
+                "{} reports moved aside; cargo xtask scan --undo {} brings them back",
+                manifest.moved.len() - left.len(),
+                path.display()
+            );
+            for (report, why) in left {
+                eprintln!("error: {} was not moved: {why}", report.display());
+            }
+        }
         None => eprintln!("no report to move"),
     }
     Ok(())

@@ -1,7 +1,12 @@
 //! Moves misleading reports aside, with a header that says why and a manifest to undo it. Code is never moved.
 //!
 //! A copy is written and synced before the manifest, and the manifest before the report is removed; so whatever stops
-//! it, each report is at one of its two places, and the manifest knows both. Nothing is ever overwritten.
+//! it, each report is at one of its two places, and the manifest knows both. Nothing is ever overwritten, and no folder
+//! becomes an archive that is used for something else: an archive is hidden from later scans.
+
+mod undo;
+
+pub use undo::{Restored, undo};
 
 use crate::file::Language;
 use crate::rule::Finding;
@@ -9,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,6 +22,11 @@ use std::path::{Component, Path, PathBuf};
 
 /// The version of the manifest.
 const FORMAT: u32 = 1;
+/// What hides an archive from later scans.
+const IGNORE: &str =
+    "# misleading reports that were moved aside; kept so that this can be undone\n*\n";
+/// How the name of a note ends.
+const NOTE: &str = ".why.md";
 
 /// What was moved in one go.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +56,17 @@ pub struct Moved {
     pub why: Vec<String>,
 }
 
+/// What came of moving reports.
+#[derive(Clone, Debug)]
+pub struct Archived {
+    /// Where the manifest is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub manifest: Manifest,
+    /// Reports that were copied and could not be removed, and why.
+    pub left: Vec<(PathBuf, String)>,
+}
+
 /// Why reports could not be moved or brought back.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -59,6 +81,16 @@ pub enum ArchiveError {
     /// The archive leads elsewhere.
     #[error("{0} is a link; the archive must be a folder of its own")]
     Link(PathBuf),
+    /// The archive would hide more from later scans than what is moved into it.
+    #[error(
+        "{folder} cannot be the archive, because {why}; name a folder that is new, empty, or an archive already"
+    )]
+    NotApart {
+        /// The folder.
+        folder: PathBuf,
+        /// What else it is.
+        why: &'static str,
+    },
     /// The manifest is not one, or a newer one.
     #[error("{path} is no manifest that this version can read: {detail}")]
     Manifest {
@@ -76,69 +108,139 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
     move |source| ArchiveError::Io { path, source }
 }
 
-/// Moves every report that has a finding into `folder`, and gives the path of the manifest and what is in it; none if
-/// there was nothing to move. Reports that are links stay where they are.
+/// Files that are removed again, unless all goes well.
+#[derive(Default)]
+struct Created(Vec<PathBuf>);
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // What cannot be removed is a copy too many, and the error that led here is told.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Moves every report that has a finding into `folder`; none if there was nothing to move. Reports that are links stay
+/// where they are.
 ///
 /// # Errors
-/// Something that cannot be read or written; a link inside of `folder`. Reports are then where they were.
+/// A folder that is no archive and holds something, or that `base` is in; something that cannot be read or written; a
+/// link inside of `folder`. Reports are then where they were, and what was copied is removed again.
 pub fn archive(
     findings: &[Finding],
     base: &Path,
     folder: &Path,
     now: Timestamp,
-) -> Result<Option<(PathBuf, Manifest)>> {
+) -> Result<Option<Archived>> {
+    check_apart(base, folder)?;
+    let archived = fs::canonicalize(folder).ok();
     let mut reports: BTreeMap<PathBuf, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
-        let path = Path::new(&finding.path);
-        let report = Language::of(path).is_some_and(Language::is_report);
-        let plain = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
-        if report && plain {
-            reports.entry(base.join(path)).or_default().push(finding);
+        let path = base.join(&finding.path);
+        let report = Language::of(&path).is_some_and(Language::is_report);
+        if !report || !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+            continue;
+        }
+        let from = fs::canonicalize(&path).map_err(at(&path))?;
+        // What is in the archive already has been moved before.
+        if !archived.as_ref().is_some_and(|folder| from.starts_with(folder)) {
+            reports.entry(from).or_default().push(finding);
         }
     }
     if reports.is_empty() {
         return Ok(None);
     }
-    prepare(folder)?;
-    let folder = fs::canonicalize(folder).map_err(at(folder))?;
+    let folder = prepare(base, folder)?;
+    let mut created = Created::default();
     let mut manifest = Manifest { format: FORMAT, archived_at: now, moved: Vec::new() };
-    for (path, findings) in reports {
-        let from = fs::canonicalize(&path).map_err(at(&path))?;
-        // What is in the archive already has been moved before.
-        if !from.starts_with(&folder) {
-            manifest.moved.push(copy(&from, base, &folder, &findings)?);
-        }
+    for (from, findings) in reports {
+        manifest.moved.push(copy(&from, base, &folder, &findings, &mut created)?);
     }
-    if manifest.moved.is_empty() {
-        return Ok(None);
+    let path = write_manifest(&folder, &manifest, &mut created)?;
+    for moved in &manifest.moved {
+        let below = moved.to.ancestors().skip(1).take_while(|outer| outer.starts_with(&folder));
+        below.chain(folder.parent()).try_for_each(sync)?;
     }
-    let path = write_manifest(&folder, &manifest)?;
-    for Moved { from, .. } in &manifest.moved {
-        fs::remove_file(from).map_err(at(from))?;
-    }
-    Ok(Some((path, manifest)))
+    created.0.clear();
+    let left = remove_all(&manifest);
+    Ok(Some(Archived { path, manifest, left }))
 }
 
-/// Makes the folder, and has later scans leave it out.
-fn prepare(folder: &Path) -> Result<()> {
-    if fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink()) {
-        return Err(ArchiveError::Link(folder.to_owned()));
+/// Removes what has been copied, unless it has changed meanwhile; gives what is left.
+fn remove_all(manifest: &Manifest) -> Vec<(PathBuf, String)> {
+    let remove = |moved: &Moved| -> std::result::Result<(), String> {
+        let told = |error: io::Error| format!("it was copied and cannot be removed: {error}");
+        if digest(&fs::read(&moved.from).map_err(told)?) != moved.sha256 {
+            let copy = moved.to.display();
+            return Err(format!("it has changed since it was copied; {copy} has what it was"));
+        }
+        fs::remove_file(&moved.from).map_err(told)
+    };
+    let tried = manifest.moved.iter().map(|moved| (moved, remove(moved)));
+    tried.filter_map(|(moved, done)| Some((moved.from.clone(), done.err()?))).collect()
+}
+
+/// Refuses a folder that holds something else, for later scans would leave that out too.
+fn check_apart(base: &Path, folder: &Path) -> Result<()> {
+    let Ok(real) = fs::canonicalize(folder) else { return Ok(()) };
+    let refuse = |why| Err(ArchiveError::NotApart { folder: folder.to_owned(), why });
+    if fs::canonicalize(base).map_err(at(base))?.starts_with(&real) {
+        return refuse("the folder that you are in is part of it");
     }
-    fs::create_dir_all(folder).map_err(at(folder))?;
-    let ignore = folder.join(crate::tree::IGNORE_FILE);
-    match OpenOptions::new().write(true).create_new(true).open(&ignore) {
-        Ok(mut file) => file
-            .write_all(
-                b"# misleading reports that were moved aside; kept so that this can be undone\n*\n",
-            )
-            .map_err(at(&ignore)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+    let ignore = real.join(crate::tree::IGNORE_FILE);
+    match fs::read(&ignore) {
+        Ok(text) if text == IGNORE.as_bytes() => Ok(()),
+        Ok(_) => refuse("it has a .proofmarkignore of its own"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match fs::read_dir(&real).map_err(at(&real))?.next() {
+                Some(_) => refuse("it holds something else"),
+                None => Ok(()),
+            }
+        }
         Err(error) => Err(at(&ignore)(error)),
     }
 }
 
+/// Makes the folder, and has later scans leave it out; gives its real path.
+fn prepare(base: &Path, folder: &Path) -> Result<PathBuf> {
+    // Without a slash at its end, behind which a link would be followed.
+    let plain: PathBuf = folder.components().collect();
+    if fs::symlink_metadata(&plain).is_ok_and(|found| found.is_symlink()) {
+        return Err(ArchiveError::Link(plain));
+    }
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    // A path like `new/..` leads somewhere only now.
+    check_apart(base, folder)?;
+    let real = fs::canonicalize(folder).map_err(at(folder))?;
+    let ignore = real.join(crate::tree::IGNORE_FILE);
+    match OpenOptions::new().write(true).create_new(true).open(&ignore) {
+        Ok(mut file) => {
+            file.write_all(IGNORE.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&ignore))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(at(&ignore)(error)),
+    }
+    Ok(real)
+}
+
+/// Has the names in a folder on the disk.
+fn sync(folder: &Path) -> Result<()> {
+    // Elsewhere a folder cannot be opened.
+    if cfg!(unix) {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+    }
+    Ok(())
+}
+
 /// Copies a report into the archive.
-fn copy(from: &Path, base: &Path, folder: &Path, findings: &[&Finding]) -> Result<Moved> {
+fn copy(
+    from: &Path,
+    base: &Path,
+    folder: &Path,
+    findings: &[&Finding],
+    created: &mut Created,
+) -> Result<Moved> {
     let bytes = fs::read(from).map_err(at(from))?;
     let base = fs::canonicalize(base).unwrap_or_else(|_| base.to_owned());
     let inner = from.strip_prefix(&base).unwrap_or(from);
@@ -151,14 +253,17 @@ fn copy(from: &Path, base: &Path, folder: &Path, findings: &[&Finding]) -> Resul
     let header = header(from, &why);
     let target = folder.join(&inner);
     make_folders(folder, &inner)?;
-    let (to, mut file) = create_beside(&target)?;
+    let mut ending = OsString::from(".");
+    ending.push(target.extension().unwrap_or_default());
+    let stem = target.file_stem().unwrap_or_default();
+    let (to, mut file) = create_beside(&target, stem, &ending, created)?;
     file.write_all(header.as_bytes())
         .and_then(|()| file.write_all(&bytes))
+        .and_then(|()| keep_times(from, &file))
         .and_then(|()| file.sync_all())
         .map_err(at(&to))?;
-    keep_times(from, &file).map_err(at(&to))?;
     let note = match header.is_empty() {
-        true => Some(write_note(&to, from, &why)?),
+        true => Some(write_note(&to, from, &why, created)?),
         false => None,
     };
     Ok(Moved {
@@ -185,25 +290,30 @@ fn make_folders(folder: &Path, inner: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates a file that was not there: with this name, or with a number behind it.
-fn create_beside(target: &Path) -> Result<(PathBuf, File)> {
-    let stem = target.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let extension = target
-        .extension()
-        .map(|extension| format!(".{}", extension.to_string_lossy()))
-        .unwrap_or_default();
-    let mut number = 1;
-    let mut path = target.to_owned();
-    loop {
+/// Creates a file that was not there beside another: by this name, or with a number before its ending.
+fn create_beside(
+    beside: &Path,
+    stem: &OsStr,
+    ending: &OsStr,
+    created: &mut Created,
+) -> Result<(PathBuf, File)> {
+    for number in 1u64.. {
+        let mut name = stem.to_owned();
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        name.push(ending);
+        let path = beside.with_file_name(name);
         match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                number += 1;
-                path = target.with_file_name(format!("{stem}-{number}{extension}"));
+            Ok(file) => {
+                created.0.push(path.clone());
+                return Ok((path, file));
             }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(at(&path)(error)),
         }
     }
+    Err(at(beside)(io::ErrorKind::AlreadyExists.into()))
 }
 
 fn keep_times(from: &Path, to: &File) -> io::Result<()> {
@@ -243,10 +353,9 @@ fn header(from: &Path, why: &[String]) -> String {
     text
 }
 
-fn write_note(to: &Path, from: &Path, why: &[String]) -> Result<PathBuf> {
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(".why.md");
-    let (path, mut file) = create_beside(&to.with_file_name(name))?;
+fn write_note(to: &Path, from: &Path, why: &[String], created: &mut Created) -> Result<PathBuf> {
+    let name = to.file_name().unwrap_or_default();
+    let (path, mut file) = create_beside(to, name, NOTE.as_ref(), created)?;
     let mut text =
         format!("# Misleading\n\n`{}` was moved aside by the honesty scan:\n\n", from.display());
     for reason in why {
@@ -256,12 +365,13 @@ fn write_note(to: &Path, from: &Path, why: &[String]) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<PathBuf> {
-    let (path, mut file) = create_beside(&folder.join("manifest.json"))?;
+fn write_manifest(folder: &Path, manifest: &Manifest, created: &mut Created) -> Result<PathBuf> {
+    let path = folder.join("manifest.json");
     let text = serde_json::to_string_pretty(manifest).map_err(|error| ArchiveError::Manifest {
         path: path.clone(),
         detail: error.to_string(),
     })?;
+    let (path, mut file) = create_beside(&path, "manifest".as_ref(), ".json".as_ref(), created)?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.write_all(b"\n"))
         .and_then(|()| file.sync_all())
@@ -274,74 +384,6 @@ fn digest(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// What became of a report of a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Restored {
-    /// It is back where it was.
-    Back(PathBuf),
-    /// It could not be brought back; it is left in the archive.
-    Left(PathBuf, String),
-}
-
-/// Brings back what a manifest lists. What has changed in the archive, and what would overwrite something else, is left
-/// there. The manifest is removed when everything is back.
-///
-/// # Errors
-/// A manifest that cannot be read.
-pub fn undo(path: &Path) -> Result<Vec<Restored>> {
-    let bytes = fs::read(path).map_err(at(path))?;
-    let fault = |detail: String| ArchiveError::Manifest { path: path.to_owned(), detail };
-    let manifest: Manifest =
-        serde_json::from_slice(&bytes).map_err(|error| fault(error.to_string()))?;
-    if manifest.format > FORMAT {
-        return Err(fault(format!("it is of format {}", manifest.format)));
-    }
-    let restored: Vec<_> = manifest
-        .moved
-        .iter()
-        .map(|moved| match restore(moved) {
-            Ok(()) => Restored::Back(moved.from.clone()),
-            Err(why) => Restored::Left(moved.from.clone(), why),
-        })
-        .collect();
-    if restored.iter().all(|one| matches!(one, Restored::Back(_))) {
-        fs::remove_file(path).map_err(at(path))?;
-    }
-    Ok(restored)
-}
-
-fn restore(moved: &Moved) -> std::result::Result<(), String> {
-    let told = |path: &Path| {
-        let path = path.display().to_string();
-        move |error: io::Error| format!("{path}: {error}")
-    };
-    let back = fs::read(&moved.from).ok().is_some_and(|bytes| digest(&bytes) == moved.sha256);
-    if !back {
-        let bytes = fs::read(&moved.to).map_err(told(&moved.to))?;
-        let report = bytes.get(moved.header_bytes..).unwrap_or_default();
-        if digest(report) != moved.sha256 {
-            return Err(format!("{} has changed in the archive", moved.to.display()));
-        }
-        if let Some(folder) = moved.from.parent() {
-            fs::create_dir_all(folder).map_err(told(folder))?;
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&moved.from)
-            .map_err(told(&moved.from))?;
-        file.write_all(report).and_then(|()| file.sync_all()).map_err(told(&moved.from))?;
-        keep_times(&moved.to, &file).map_err(told(&moved.from))?;
-    }
-    for left in [Some(&moved.to), moved.note.as_ref()].into_iter().flatten() {
-        match fs::remove_file(left) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told(left)(error)),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

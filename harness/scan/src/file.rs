@@ -1,6 +1,7 @@
 //! A file as the rules see it: its language, its lines, and what its name says of it.
 
 use crate::words;
+use std::cell::OnceCell;
 use std::path::Path;
 
 /// What a file is written in.
@@ -70,6 +71,8 @@ pub(crate) struct File<'a> {
     pub(crate) inner: &'a Path,
     pub(crate) language: Language,
     pub(crate) text: &'a str,
+    /// Where its lines start, once somebody asks for one.
+    starts: OnceCell<Vec<usize>>,
 }
 
 /// Folders that hold tests and what tests use.
@@ -92,10 +95,20 @@ const TEST_FOLDERS: [&str; 16] = [
     "cypress",
 ];
 
-impl File<'_> {
+impl<'a> File<'a> {
+    pub(crate) fn new(path: &'a Path, inner: &'a Path, language: Language, text: &'a str) -> Self {
+        Self { path, inner, language, text, starts: OnceCell::new() }
+    }
+
     /// Line `number`, counted from 1, without blanks around it, cut to a length that can be shown.
     pub(crate) fn line(&self, number: usize) -> String {
-        let line = self.text.lines().nth(number.saturating_sub(1)).unwrap_or_default().trim();
+        let starts = self.starts.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+        });
+        let start = starts.get(number.saturating_sub(1)).copied();
+        let rest = start.and_then(|start| self.text.get(start..)).unwrap_or_default();
+        let line = rest.split('\n').next().unwrap_or_default().trim();
         line.chars().take(160).collect()
     }
 

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use syntax::Unit;
 
 /// Source files beyond this are not parsed.
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 /// A line longer than this is not written by a person.
 const MAX_LINE: usize = 20_000;
 /// Walks over syntax need stack, though their depth is bounded.
@@ -116,18 +116,22 @@ fn one(
     options: &Options<'_>,
 ) -> Result<(Vec<Finding>, usize), String> {
     let shown = place.path.display();
+    let language = place.language;
+    let length = std::fs::metadata(&place.path).map_or(0, |known| known.len());
+    let too_large = || format!("{shown}: too large, or not written by a person");
+    if !language.is_report() && length > MAX_BYTES {
+        return Err(too_large());
+    }
     let bytes = std::fs::read(&place.path).map_err(|error| format!("{shown}: {error}"))?;
     if bytes.iter().take(8_000).any(|byte| *byte == 0) {
         return Err(format!("{shown}: binary"));
     }
-    let Some(language) = Language::of(&place.path) else { return Ok((Vec::new(), 0)) };
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let long = !language.is_report() && text.lines().any(|line| line.len() > MAX_LINE);
-    if !language.is_report() && text.len() > MAX_BYTES || long {
-        return Err(format!("{shown}: too large, or not written by a person"));
+    if !language.is_report() && text.lines().any(|line| line.len() > MAX_LINE) {
+        return Err(too_large());
     }
-    let file = File { path: &place.path, inner: &place.inner, language, text };
+    let file = File::new(&place.path, &place.inner, language, text);
     let (mut found, comments) = judge(&file);
     if language.is_report() && !file.is_test() {
         found.extend(cited::check(&file, roots, Ages { committed: options.committed }));
@@ -139,7 +143,7 @@ fn one(
 /// The findings of one text by itself, as if it were the file `path`: those that need other files are left out.
 pub fn scan_text(path: &Path, text: &str) -> Vec<Finding> {
     let Some(language) = Language::of(path) else { return Vec::new() };
-    let file = File { path, inner: path, language, text };
+    let file = File::new(path, path, language, text);
     let (mut found, comments) = judge(&file);
     suppress::apply(&file, &comments, &mut found);
     found.sort();

@@ -1,9 +1,11 @@
 //! Findings for people, as Markdown: a list of what was found, and a plan of what to change, file by file.
 
-use crate::Scan;
 use crate::rule::{Finding, Rule};
+use crate::tree::IGNORE_FILE;
+use crate::{Language, Scan};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// A table of findings and a sentence about the scan.
 pub fn markdown(scan: &Scan) -> String {
@@ -52,16 +54,19 @@ pub fn fixes(scan: &Scan) -> String {
             let _ = writeln!(text, "   It says {}.", code(evidence));
             let _ = writeln!(text, "   {remedy}");
         }
-        let rules: std::collections::BTreeSet<Rule> =
-            findings.iter().map(|finding| finding.rule).collect();
-        let names: Vec<_> = rules.iter().map(|rule| rule.name()).collect();
-        let _ = writeln!(
-            text,
-            "\nIf one of these is honest after all, say why at its place: `proofmark: allow({}) REASON`.",
-            names.first().copied().unwrap_or_default()
-        );
+        let rule = findings.iter().map(|finding| finding.rule).min();
+        let _ = writeln!(text, "\nIf one of these is honest after all, {}.", exempt(path, rule));
     }
     text
+}
+
+/// How a finding in a file is suppressed; in JSON no comment can stand.
+fn exempt(path: &str, rule: Option<Rule>) -> String {
+    if Language::of(Path::new(path)) == Some(Language::Json) {
+        return format!("name the file in `{IGNORE_FILE}`, below a comment that says why");
+    }
+    let rule = rule.map(Rule::name).unwrap_or_default();
+    format!("say why at its place: `proofmark: allow({rule}) REASON`")
 }
 
 /// Text in a cell of a table.
@@ -80,4 +85,24 @@ fn code(text: &str) -> String {
     let fence = "`".repeat(longest + 1);
     let pad = if longest > 0 { " " } else { "" };
     format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan_text;
+
+    #[test]
+    fn what_is_honest_is_exempted_where_that_can_be_done() {
+        let code = "import random\ndef bench():\n    return {'latency_ms': random.uniform(1, 2), 'p99': 7.5}\n";
+        for (name, text, advice) in [
+            ("a.py", code, "say why at its place: `proofmark: allow(constant-result) REASON`."),
+            ("a.json", "{\"latency_ms\": 1.", "name the file in `.proofmarkignore`, below"),
+        ] {
+            let findings = scan_text(Path::new(name), text);
+            assert!(!findings.is_empty(), "{name}");
+            let plan = fixes(&Scan { findings, files: 1, ..Scan::default() });
+            assert!(plan.contains(advice), "{plan}");
+        }
+    }
 }

@@ -3,36 +3,37 @@
 use crate::file::Language;
 use crate::rule::{Confidence, Finding, Rule};
 use ignore::{DirEntry, WalkBuilder};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 /// Patterns of files that are not scanned, as in `.gitignore`; a comment before them says why.
 pub(crate) const IGNORE_FILE: &str = ".proofmarkignore";
 
 /// A file to scan.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// As it is shown and opened.
     pub(crate) path: PathBuf,
     /// The part of it that says whether it is code of tests.
     pub(crate) inner: PathBuf,
-    pub(crate) explicit: bool,
+    pub(crate) language: Language,
 }
 
 /// All files below these paths, each once, in order; and what was wrong on the way.
 pub(crate) fn places(paths: &[PathBuf], base: &Path) -> (Vec<Place>, Vec<String>, Vec<Finding>) {
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
+    let mut folders = BTreeSet::new();
     let mut faults = Vec::new();
     let mut findings = Vec::new();
+    let mut add = |path: &Path, inner: PathBuf| {
+        if let Some(language) = Language::of(path) {
+            let place = Place { path: path.to_owned(), inner, language };
+            found.entry(plain(path)).or_insert(place);
+        }
+    };
     for root in paths {
         if root.is_file() {
-            if Language::of(root).is_some() {
-                found.insert(Place {
-                    path: root.clone(),
-                    inner: inner_of_file(root, base),
-                    explicit: true,
-                });
-            }
+            add(root, inner_of_file(root, base));
             continue;
         }
         let mut walk = WalkBuilder::new(root);
@@ -40,21 +41,25 @@ pub(crate) fn places(paths: &[PathBuf], base: &Path) -> (Vec<Place>, Vec<String>
         for entry in walk.build() {
             match entry {
                 Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => {
-                    findings.extend(unreasoned(entry.path()));
+                    if folders.insert(plain(entry.path())) {
+                        findings.extend(unreasoned(entry.path()));
+                    }
                 }
                 Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                    if Language::of(entry.path()).is_some() {
-                        let path = entry.into_path();
-                        let inner = path.strip_prefix(root).unwrap_or(&path).to_owned();
-                        found.insert(Place { path, inner, explicit: false });
-                    }
+                    let path = entry.path();
+                    add(path, path.strip_prefix(root).unwrap_or(path).to_owned());
                 }
                 Ok(_) => {}
                 Err(error) => faults.push(error.to_string()),
             }
         }
     }
-    (found.into_iter().collect(), faults, findings)
+    (found.into_values().collect(), faults, findings)
+}
+
+/// A path without `./`, so that each file has one.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 /// Folders of other people's code and of what programs build are left out.
@@ -105,4 +110,17 @@ fn unreasoned(folder: &Path) -> Option<Finding> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_plain_form() {
+        for path in ["./sub/a.py", "sub/./a.py", "sub//a.py", "././sub/a.py"] {
+            assert_eq!(plain(Path::new(path)), Path::new("sub/a.py"), "{path}");
+        }
+        assert_eq!(plain(Path::new("../a.py")), Path::new("../a.py"));
+    }
 }

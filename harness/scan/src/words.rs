@@ -7,55 +7,41 @@ mod lists;
 
 use aho_corasick::AhoCorasick;
 use lists::{
-    DECLARED, DOUBLES, FIXED, POWERS, QUALITIES, RATES, RESOURCES, SETTINGS, TIMED, TIMES,
+    ANSWERS, DECLARED, DOUBLES, FIXED, MATTER, POWERS, QUALITIES, RATES, RESOURCES, SETTINGS,
+    SLEEPS, TIME_UNITS, TIMED, TIMES,
 };
+use std::ops::Range;
 use std::sync::OnceLock;
+
+/// Words up to this length stand in too many others to be looked for inside of them.
+const SHORT: usize = 3;
 
 /// Whether a source text has any word that a rule is about; if not, it need not be parsed.
 pub(crate) fn may_matter(text: &str) -> bool {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    const PARTS: [&str; 37] = [
-        "latenc",
-        "throughput",
-        "elapsed",
-        "duration",
-        "runtime",
-        "timing",
-        "_ms",
-        "millis",
-        "fps",
-        "qps",
-        "tps",
-        "per_sec",
-        "persec",
-        "speedup",
-        "bandwidth",
-        "memory",
-        "vram",
-        "watt",
-        "energy",
-        "accuracy",
-        "perplexity",
-        "sleep",
-        "settimeout",
-        "delay",
-        "mock",
-        "fake",
-        "dummy",
-        "stub",
-        "simulat",
-        "synthetic",
-        "importerror",
-        "modulenotfound",
-        "infer",
-        "benchmark",
-        "measure",
-        "time",
-        "proofmark: allow",
-    ];
-    let built =
-        WORDS.get_or_init(|| AhoCorasick::builder().ascii_case_insensitive(true).build(PARTS).ok());
-    built.as_ref().is_none_or(|words| words.is_match(text))
+    let built = WORDS.get_or_init(|| {
+        let words = MATTER.iter().copied().flatten();
+        AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+    });
+    let Some(words) = built else { return true };
+    words
+        .find_overlapping_iter(text)
+        .any(|found| found.len() > SHORT || is_apart(text.as_bytes(), found.range()))
+}
+
+/// Whether a piece of a text stands as a word of its own, as `split` tells them apart.
+fn is_apart(text: &[u8], piece: Range<usize>) -> bool {
+    let is =
+        |at: Option<usize>, kind: fn(&u8) -> bool| at.and_then(|at| text.get(at)).is_some_and(kind);
+    let before = piece.start.checked_sub(1);
+    let (last, after) = (piece.end.checked_sub(1), Some(piece.end));
+    let starts = is(Some(piece.start), u8::is_ascii_uppercase)
+        && (!is(before, u8::is_ascii_uppercase)
+            || is(Some(piece.start + 1), u8::is_ascii_lowercase));
+    let ends = is(after, u8::is_ascii_uppercase)
+        && (!is(last, u8::is_ascii_uppercase) || is(Some(piece.end + 1), u8::is_ascii_lowercase));
+    (starts || !is(before, u8::is_ascii_alphabetic))
+        && (ends || !is(after, u8::is_ascii_alphabetic))
 }
 
 /// The words of a name, in lower case.
@@ -103,22 +89,6 @@ pub(crate) enum Quantity {
     Quality,
 }
 
-const TIME_UNITS: [&str; 13] = [
-    "ms",
-    "us",
-    "ns",
-    "msec",
-    "usec",
-    "secs",
-    "seconds",
-    "millis",
-    "milliseconds",
-    "micros",
-    "microseconds",
-    "nanos",
-    "nanoseconds",
-];
-
 fn among(word: &str, list: &[&str]) -> bool {
     list.contains(&word)
 }
@@ -131,6 +101,16 @@ pub(crate) fn is_declared(word: &str) -> bool {
 /// Whether the word is a unit of time.
 pub(crate) fn is_time_unit(word: &str) -> bool {
     among(word, &TIME_UNITS)
+}
+
+/// Whether a function of this name waits for a time.
+pub(crate) fn is_sleep(name: &str) -> bool {
+    among(name, &SLEEPS)
+}
+
+/// Whether a word of the name is of what a model answers.
+pub(crate) fn names_answer(name: &str) -> bool {
+    split(name).iter().any(|word| among(word, &ANSWERS))
 }
 
 /// Whether the word names a stand-in.
@@ -354,6 +334,22 @@ mod tests {
         assert_eq!(split("GPUTime_total-ms"), ["gpu", "time", "total", "ms"]);
         assert_eq!(split("p95Latency"), ["p95", "latency"]);
         assert_eq!(split("__"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_word_of_a_rule_makes_a_text_matter() {
+        for word in MATTER.iter().copied().flatten() {
+            let upper = word.to_uppercase();
+            for text in [(*word).to_owned(), format!("x = a_{word}(1)"), format!("A_{upper}=1")] {
+                assert!(may_matter(&text), "{text}");
+            }
+        }
+        for text in ["totalMs = 1", "gpuUsTotal", "MSTotal", "v: vi.fn()", "a per second"] {
+            assert!(may_matter(text), "{text}");
+        }
+        for text in ["", "items = programs + minus", "TERMS = USER + ITEMS", "let person = vita;"] {
+            assert!(!may_matter(text), "{text}");
+        }
     }
 
     #[test]

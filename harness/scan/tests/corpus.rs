@@ -2,7 +2,7 @@
 //! the half that was held out.
 //!
 //! `corpus/README.md` says how the cases are written. `cargo test -p proofmark-scan --test corpus -- --nocapture` prints
-//! the tables of `docs/scan.md`.
+//! the rows of the table of `docs/scan.md`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -90,7 +90,7 @@ fn read(path: &Path) -> Vec<Case> {
 }
 
 /// Right, wrong and missed findings.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Score {
     right: usize,
     wrong: usize,
@@ -111,43 +111,62 @@ fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
+/// Findings that are known to be missed, by case; a finding more or less is a change to be looked at.
+const MISSED: [(&str, Rule); 1] = [("require-fallback", Rule::FabricatedFallback)];
+
 /// By rule and case, and by case alone: is a fake case flagged, is an honest one left alone?
-fn score<'a>(cases: impl Iterator<Item = &'a Case>, tell: bool) -> (BTreeMap<Rule, Score>, Score) {
-    let mut rules: BTreeMap<Rule, Score> = BTreeMap::new();
-    let mut whole = Score::default();
-    for case in cases {
+#[derive(Default)]
+struct Scores {
+    cases: usize,
+    rules: BTreeMap<Rule, Score>,
+    whole: Score,
+    missed: BTreeSet<(String, Rule)>,
+}
+
+impl Scores {
+    fn add(&mut self, case: &Case) {
+        self.cases += 1;
         let found = case.found();
         for rule in found.union(&case.expected) {
-            let score = rules.entry(*rule).or_default();
+            let score = self.rules.entry(*rule).or_default();
             match (found.contains(rule), case.expected.contains(rule)) {
                 (true, true) => score.right += 1,
                 (true, false) => score.wrong += 1,
-                _ => score.missed += 1,
+                _ => {
+                    score.missed += 1;
+                    self.missed.insert((case.name.clone(), *rule));
+                }
             }
         }
         match (found.is_empty(), case.expected.is_empty()) {
-            (false, false) => whole.right += 1,
-            (false, true) => whole.wrong += 1,
-            (true, false) => whole.missed += 1,
+            (false, false) => self.whole.right += 1,
+            (false, true) => self.whole.wrong += 1,
+            (true, false) => self.whole.missed += 1,
             (true, true) => {}
         }
-        if tell && found != case.expected {
+        if found != case.expected && !case.is_held_out() {
             println!("{}/{}: expected {:?}, found {found:?}", case.group, case.name, case.expected);
         }
     }
-    (rules, whole)
 }
 
-fn print(title: &str, rules: &BTreeMap<Rule, Score>, whole: Score) {
-    println!(
-        "\n{title}\n\n| rule | right | wrong | missed | precision | recall |\n|---|---|---|---|---|---|"
-    );
-    let rows = rules.iter().map(|(rule, score)| (rule.name(), *score));
-    for (name, score) in rows.chain([("a file is flagged or not", whole)]) {
-        let Score { right, wrong, missed } = score;
-        let (precision, recall) = (score.precision() * 100.0, score.recall() * 100.0);
-        println!("| {name} | {right} | {wrong} | {missed} | {precision:.0} % | {recall:.0} % |");
-    }
+/// The rows of the table of `docs/scan.md`.
+fn rows(own: &Scores, held: &Scores) -> Vec<String> {
+    let counts = |score: Option<&Score>| match score {
+        Some(Score { right, wrong, missed }) => format!("{right}, {wrong}, {missed}"),
+        None => "none".to_owned(),
+    };
+    let row = |name: &str, own: Option<&Score>, held: Option<&Score>| {
+        let last = held.map_or_else(
+            || "none".to_owned(),
+            |score| format!("{:.0} %, {:.0} %", score.precision() * 100.0, score.recall() * 100.0),
+        );
+        format!("| {name} | {} | {} | {last} |", counts(own), counts(held))
+    };
+    let rules = Rule::ALL.into_iter();
+    let rules = rules.filter(|rule| own.rules.contains_key(rule) || held.rules.contains_key(rule));
+    let rows = rules.map(|rule| row(rule.name(), own.rules.get(&rule), held.rules.get(&rule)));
+    rows.chain([row("a file is flagged or not", Some(&own.whole), Some(&held.whole))]).collect()
 }
 
 #[test]
@@ -169,18 +188,28 @@ fn the_corpus_is_large_and_balanced() {
 }
 
 #[test]
-fn precision_and_recall_are_held() {
-    let cases = cases();
-    let (held, own): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.is_held_out());
-    for (title, half, tell) in [("Developed on", own, true), ("Held out", held, false)] {
-        let (rules, whole) = score(half.iter().copied(), tell);
-        print(&format!("{title}: {} cases", half.len()), &rules, whole);
-        assert!(whole.precision() >= 0.8 && whole.recall() >= 0.8, "{title}: by file");
-        let all = rules.values().fold(Score::default(), |sum, score| Score {
-            right: sum.right + score.right,
-            wrong: sum.wrong + score.wrong,
-            missed: sum.missed + score.missed,
-        });
-        assert!(all.precision() >= 0.8 && all.recall() >= 0.8, "{title}: by rule");
+fn nothing_wrong_is_found_and_what_is_missed_is_known() {
+    let (mut own, mut held) = (Scores::default(), Scores::default());
+    for case in cases() {
+        if case.is_held_out() { held.add(&case) } else { own.add(&case) }
+    }
+    let rows = rows(&own, &held);
+    println!(
+        "Developed on are {} cases, held out {}.\n\n{}",
+        own.cases,
+        held.cases,
+        rows.join("\n")
+    );
+    for scores in [&own, &held] {
+        assert_eq!(scores.whole.wrong, 0);
+        assert!(scores.rules.values().all(|score| score.wrong == 0), "{:?}", scores.rules);
+    }
+    let missed: BTreeSet<_> = own.missed.union(&held.missed).cloned().collect();
+    let known = MISSED.into_iter().map(|(case, rule)| (case.to_owned(), rule)).collect();
+    assert_eq!(missed, known);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scan.md");
+    let docs = fs::read_to_string(path).unwrap();
+    for row in rows {
+        assert!(docs.lines().any(|line| line.trim_end() == row), "docs/scan.md lacks {row}");
     }
 }

@@ -50,6 +50,56 @@ fn nesting_and_length_have_bounds() {
         scan_text(Path::new(name), &chain);
         scan_text(Path::new(name), &text);
     }
+    // What is flat to the eye and nests in the tree: a start, what is repeated, how often, an end.
+    for (name, start, again, times, end) in [
+        ("a.py", "if a:\n latency = 1\n", "elif b:\n latency = 2\n", 8_000, ""),
+        ("a.py", "latency = a", " < a", 20_000, "\n"),
+        ("a.py", "latency = ", "(a < b < ", 4_000, "1.5"),
+        ("a.py", "def latency():\n", " if not has_x: return 1\n", 10_000, " return 2\n"),
+        ("a.py", "latency = 1\n", "x = {\"a\": x}\n", 10_000, "y = x\n"),
+        ("a.py", "latency = 1\nx = {}\n", "x[\"a\"] = x\n", 10_000, "y = x\n"),
+        ("a.js", "let x = {latency: 1};\n", "x.a = x;\n", 10_000, "f(x);\n"),
+        ("a.js", "if (a) { latency = 1; }", " else if (b) { latency = 2; }", 8_000, "\n"),
+        ("a.rs", "fn latency() { if a { }", " else if b { 1 }", 8_000, " }\n"),
+        ("a.rs", "fn f() { latency(a", "::a", 20_000, ") }\n"),
+        ("a.rs", "fn f() { let ", "ref ", 20_000, "latency = 1; }\n"),
+        ("a.rs", "fn f() { let latency = 1; ", "v![", 4_000, "1]"),
+        ("a.rs", "fn f() { let latency = 1; ", "v![{ if a { ", 4_000, "1 }}]"),
+        ("a.rs", "fn f() { json!(", "{\"latency\": [", 4_000, "1]}"),
+    ] {
+        scan_text(Path::new(name), &format!("{start}{}{end}", again.repeat(times)));
+    }
+}
+
+#[test]
+fn many_names_and_fields_are_no_harm() {
+    let names = |one: &dyn Fn(usize) -> String| (0..4_000).map(one).collect::<String>();
+    let fields = names(&|n| format!("\"latency_{n}_ms\": {n}.5, "));
+    let broken = fields.replace(", ", ",\n");
+    for text in [
+        format!("def bench():\n    return {{{broken}}}\n"),
+        names(&|n| format!("latency_{n} = {n}.5\n")),
+        format!("x = {{}}\n{}", names(&|n| format!("x.latency_{n} = {n}.5\n"))),
+        names(&|n| format!("def f_{n}():\n    if mock_{n}:\n        pass\n")),
+        format!("def bench():\n{}", " # simulated\n latency_ms = 1.5\n".repeat(4_000)),
+        format!("def f():\n{}", names(&|n| format!(" latency_{n} = 1.5\n if a:\n  b = {n}\n"))),
+        format!("def f():\n{}", names(&|n| format!(" latency_{n} = map(lambda x: x, y)\n"))),
+        format!("def bench():\n{}", " latency_ms = 1.5\n rows.append(latency_ms)\n".repeat(4_000)),
+        format!("def f_ms():\n{}", " is_simulated = True\n".repeat(4_000)),
+    ] {
+        scan_text(Path::new("a.py"), &text);
+    }
+}
+
+#[test]
+fn functions_in_macros_are_functions_of_the_file() {
+    let text = "fn bench(simulated: bool) -> R {\n    println!(\"{}\", { fn a() {} fn b() {} 1 });\n    \
+                R { latency_ms: 1.5 }\n}\n";
+    let rules: Vec<_> = scan_text(Path::new("a.rs"), text)
+        .iter()
+        .map(|finding| (finding.line, finding.rule))
+        .collect();
+    assert_eq!(rules, [(1, Rule::DroppedMark), (3, Rule::ConstantResult)]);
 }
 
 #[test]
@@ -62,6 +112,29 @@ fn links_lead_nowhere() {
     std::os::unix::fs::symlink("nowhere", inner.join("gone.json")).unwrap();
     let scan = of(folder.path());
     assert_eq!((scan.files, scan.findings.len()), (1, 1), "{scan:?}");
+}
+
+#[test]
+fn a_file_by_two_names_is_scanned_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sub = folder.path().join("sub");
+    fs::create_dir(&sub).unwrap();
+    fs::write(sub.join("a.json"), "{\"latency_ms\": 1.").unwrap();
+    fs::write(sub.join(".proofmarkignore"), "old/\n").unwrap();
+    fs::write(sub.join("long.py"), "latency = 1\n".repeat(400_000)).unwrap();
+    let options =
+        Options { min_confidence: Confidence::Low, base: folder.path(), committed: &|_| None };
+    let dotted = folder.path().join(".").join("sub");
+    for paths in [
+        vec![sub.clone()],
+        vec![sub.clone(), sub.join("a.json")],
+        vec![folder.path().to_owned(), dotted.clone(), sub.clone()],
+        vec![dotted.join("a.json"), dotted],
+    ] {
+        let scan = scan(&paths, &options).unwrap();
+        assert_eq!((scan.files, scan.findings.len()), (2, 2), "{paths:?}: {scan:?}");
+        assert_eq!(scan.skipped.len(), 1, "{scan:?}");
+    }
 }
 
 #[test]

@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn models_of_every_family_are_known_by_their_published_sizes() {
         let known = known();
-        let families = |published| -> std::collections::BTreeSet<&str> {
+        let families = |published: bool| -> std::collections::BTreeSet<&str> {
             known.iter().filter(|m| !published || m.published).map(|m| m.family).collect()
         };
         assert_eq!(families(true), families(false));

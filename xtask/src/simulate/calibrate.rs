@@ -84,8 +84,8 @@ fn calibrate(
         let lesson = same.clone();
         return Ok(Some(Calibrated { lesson, grade, comparison: None, is_new: false }));
     }
-    let comparison = earlier
-        .map(|earlier| (earlier.version, improvement(lessons, earlier, &lesson, known)));
+    let comparison =
+        earlier.map(|earlier| (earlier.version, improvement(lessons, earlier, &lesson, known)));
     kept::append_lessons(context, &learned)?;
     kept::append(context, left_out(&learned, results, known))?;
     let lesson = learned.into_iter().next().expect("the lesson of all comes first");
@@ -150,7 +150,9 @@ fn text(all: &[Calibrated]) -> String {
             against(calibrated),
         ]);
     }
-    format!("{table}\nErrors are those of families that were left out; `cargo xtask validate` shows each.\n")
+    format!(
+        "{table}\nErrors are those of families that were left out; `cargo xtask validate` shows each.\n"
+    )
 }
 
 fn against(calibrated: &Calibrated) -> String {

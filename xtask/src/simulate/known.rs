@@ -3,29 +3,18 @@
 use super::outline;
 use crate::context::Context;
 use crate::outcome::absent;
-use anyhow::{Context as _, Result};
+use crate::suites::Suite;
+use anyhow::Result;
 use indicatif::ProgressBar;
-use proofmark::{Endpoint, Mark};
+use proofmark::Endpoint;
+use proofmark::record::Environment;
 use proofmark_lab::simulate::learned::Place;
 use proofmark_lab::simulate::machine::{Known, work};
+use proofmark_lab::simulate::reality::{Fact, Series};
 use proofmark_lab::simulate::whole::Outline;
-use serde::Deserialize;
-use serde_json::json;
+use proofmark_lab::trend::Kind;
 use std::collections::BTreeMap;
-
-/// A result of this machine in f32 that passed and was timed.
-#[derive(Deserialize)]
-struct Row {
-    id: String,
-    case_id: String,
-    model: String,
-    shape: String,
-    endpoint: String,
-    mark: Mark,
-    adapter: Option<String>,
-    cpu: String,
-    latency_ns_median: f64,
-}
+use std::collections::btree_map::Entry;
 
 /// What is known of this machine.
 pub(super) struct Results {
@@ -38,65 +27,65 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// Reads the latest results on these endpoints, on all unless any is named, and asks the suite for their work.
+    /// Takes the latest results in f32 of each mark on these endpoints, on all unless any is named, and asks the suite for
+    /// their work.
     pub(super) fn of_machine(context: &Context, endpoints: &[Endpoint]) -> Result<Self> {
-        let rows = rows(context, endpoints)?;
-        if rows.is_empty() {
+        let here = proofmark::environment::machine();
+        let mut all = context.ingest()?.facts()?;
+        all.retain(|series| {
+            let kind = &series.kind;
+            let is_asked = endpoints.is_empty() || endpoints.contains(&kind.case_id.endpoint);
+            let is_f32 = kind.case_id.precision.as_str() == "f32";
+            is_asked && is_f32 && kind.machine == here.machine && !kind.fallbacks
+        });
+        if all.is_empty() {
             return Err(absent(
                 "this machine has no timed result in f32 of these endpoints: run cargo xtask incremental",
             ));
         }
         let suite = context.workspace.build_with_tool(outline::TOOL)?;
-        let bar = ProgressBar::new(rows.len() as u64).with_message("kernels of models");
-        let (mut places, mut outlines) = (BTreeMap::<Place, Vec<Known>>::new(), BTreeMap::new());
-        let mut of_record = BTreeMap::new();
-        let machine = proofmark::environment::machine().machine;
-        for row in rows {
+        let bar = ProgressBar::new(all.len() as u64).with_message("kernels of models");
+        let mut results =
+            Self { places: BTreeMap::new(), outlines: BTreeMap::new(), of_record: BTreeMap::new() };
+        for series in &all {
             bar.inc(1);
-            let key = (row.model.clone(), row.shape.clone());
-            if !outlines.contains_key(&key) {
-                outlines.insert(key.clone(), outline::ask(&suite, &row.model, Some(&row.shape))?);
-            }
-            let place = Place {
-                machine: machine.clone(),
-                endpoint: row.endpoint,
-                device: row.adapter.filter(|name| !name.is_empty()).unwrap_or(row.cpu),
-                reality: row.mark,
-            };
-            places.entry(place).or_default().push(Known {
-                record: row.id.clone(),
-                case: row.case_id,
-                family: row.model.split('-').next().unwrap_or_default().to_owned(),
-                work: work(&outlines[&key]),
-                latency_ns: row.latency_ns_median,
-            });
-            of_record.insert(row.id, key);
+            results.add(&suite, &here, series)?;
         }
         bar.finish_and_clear();
-        Ok(Self { places, outlines, of_record })
+        Ok(results)
+    }
+
+    fn add(&mut self, suite: &Suite, here: &Environment, series: &Series) -> Result<()> {
+        let Kind { case_id, mark, .. } = &series.kind;
+        let Some(Fact { point, .. }) = series.points.last() else { return Ok(()) };
+        let key = (case_id.model.to_string(), case_id.shape.to_string());
+        let outline = match self.outlines.entry(key.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(outline::ask(suite, &key.0, Some(&key.1))?),
+        };
+        let known = Known {
+            record: point.record.clone(),
+            case: case_id.to_string(),
+            family: key.0.split('-').next().unwrap_or_default().to_owned(),
+            work: work(outline),
+            latency_ns: point.latency_ns_median,
+        };
+        let adapter = &point.facts.adapter;
+        let place = Place {
+            machine: here.machine.clone(),
+            endpoint: case_id.endpoint.to_string(),
+            device: if adapter.is_empty() { &here.cpu } else { adapter }.clone(),
+            reality: *mark,
+        };
+        self.of_record.insert(known.record.clone(), key);
+        self.places.entry(place).or_default().push(known);
+        Ok(())
     }
 
     /// The kernels of what was run.
     pub(super) fn outline(&self, known: &Known) -> &Outline {
         &self.outlines[&self.of_record[&known.record]]
     }
-}
-
-fn rows(context: &Context, endpoints: &[Endpoint]) -> Result<Vec<Row>> {
-    let machine = proofmark::environment::machine().machine;
-    let sql = format!(
-        "SELECT id, case_id, model, shape, endpoint, mark, adapter, cpu, latency_ns_median FROM latest_results \
-         WHERE outcome = 'passed' AND precision = 'f32' AND latency_ns_median > 0 AND fallbacks = 0 \
-         AND mark IN ('real', 'software') AND machine = '{}' ORDER BY case_id",
-        machine.replace('\'', "''")
-    );
-    let answer = context.ingest()?.query(&sql)?;
-    let rows: Vec<Row> = serde_json::from_value(json!(answer.objects()))
-        .context("failed to understand the answer of the database")?;
-    let is_asked = |row: &Row| {
-        endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.as_str() == row.endpoint)
-    };
-    Ok(rows.into_iter().filter(is_asked).collect())
 }
 
 /// Says of a place why nothing is learned there.

@@ -127,7 +127,11 @@ pub fn left(worth: &Worth) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if told.is_empty() { "Everything was graded.".to_owned() } else { format!("Not graded: {}.", told.join("; ")) }
+    if told.is_empty() {
+        "Everything was graded.".to_owned()
+    } else {
+        format!("Not graded: {}.", told.join("; "))
+    }
 }
 
 /// Where the error changed, in words.
@@ -143,7 +147,11 @@ pub fn drifts(analysed: &[Analysed]) -> Vec<String> {
                 .iter()
                 .map(|d| format!("{}: {} → {}", d.name, d.before, d.after))
                 .chain(change.attribution.commits.first().map(|suspect| {
-                    format!("commit {} ({})", crate::attribution::short(&suspect.commit.id), suspect.commit.subject)
+                    format!(
+                        "commit {} ({})",
+                        crate::attribution::short(&suspect.commit.id),
+                        suspect.commit.subject
+                    )
                 }))
                 .chain((change.last_before.commit != change.first_after.commit).then(|| {
                     let [before, after] = [&change.last_before, &change.first_after]
@@ -151,7 +159,11 @@ pub fn drifts(analysed: &[Analysed]) -> Vec<String> {
                     format!("commits {before} to {after}")
                 }))
                 .collect();
-            let between = if between.is_empty() { "nothing that is recorded".to_owned() } else { between.join("; ") };
+            let between = if between.is_empty() {
+                "nothing that is recorded".to_owned()
+            } else {
+                between.join("; ")
+            };
             lines.push(format!(
                 "{} on {} ({}): real / predicted went from {:.2} to {:.2} at {}; between: {between}",
                 kind.case_id,
@@ -231,6 +243,10 @@ fn table(text: &mut String, heading: &str, rows: Vec<Vec<String>>) {
     page::html_table(text, &rows.into_iter().map(cells).collect::<Vec<_>>(), page::Links::Within);
 }
 
+/// The side of the picture, and where it begins.
+const SIZE: f64 = 520.0;
+const LEFT: f64 = 80.0;
+
 /// Real against predicted latency, both logarithmic, with the intervals of predictions.
 fn picture(text: &mut String, worth: &Worth, reality: &str) {
     let shown: Vec<(usize, &Told)> = worth
@@ -247,8 +263,6 @@ fn picture(text: &mut String, worth: &Worth, reality: &str) {
     ) else {
         return;
     };
-    const SIZE: f64 = 520.0;
-    const LEFT: f64 = 80.0;
     let scale = |log: f64| (log.clamp(low, high) - low) / (high - low) * SIZE;
     let (x, y) = (|ms: f64| LEFT + scale(ms.log10()), |ms: f64| 10.0 + SIZE - scale(ms.log10()));
     let _ = writeln!(
@@ -259,23 +273,7 @@ fn picture(text: &mut String, worth: &Worth, reality: &str) {
         LEFT + SIZE + 20.0,
         SIZE + 60.0
     );
-    let mut decade = low;
-    while decade <= high {
-        let ms = 10.0_f64.powf(decade);
-        let (at_x, at_y, name) = (x(ms), y(ms), ms);
-        let _ = writeln!(
-            text,
-            "<path class=\"grid\" d=\"M{at_x:.0} 10V{:.0}M{LEFT:.0} {at_y:.0}H{:.0}\"/>\
-             <text x=\"{at_x:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{name}</text>\
-             <text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{name}</text>",
-            10.0 + SIZE,
-            LEFT + SIZE,
-            SIZE + 28.0,
-            LEFT - 6.0,
-            at_y + 4.0
-        );
-        decade += 1.0;
-    }
+    grid(text, low, high, x, y);
     let (near, far) = (10.0_f64.powf(low), 10.0_f64.powf(high));
     let _ = writeln!(
         text,
@@ -306,10 +304,32 @@ fn picture(text: &mut String, worth: &Worth, reality: &str) {
     text.push_str("</svg>\n");
 }
 
+/// A line and its label for each power of ten, across and upwards.
+fn grid(text: &mut String, low: f64, high: f64, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) {
+    let mut decade = low;
+    while decade <= high {
+        let ms = 10.0_f64.powf(decade);
+        let (at_x, at_y, name) = (x(ms), y(ms), ms);
+        let _ = writeln!(
+            text,
+            "<path class=\"grid\" d=\"M{at_x:.0} 10V{:.0}M{LEFT:.0} {at_y:.0}H{:.0}\"/>\
+             <text x=\"{at_x:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{name}</text>\
+             <text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{name}</text>",
+            10.0 + SIZE,
+            LEFT + SIZE,
+            SIZE + 28.0,
+            LEFT - 6.0,
+            at_y + 4.0
+        );
+        decade += 1.0;
+    }
+}
+
 /// The table that the script filters and sorts.
 fn pairs(text: &mut String, worth: &Worth) {
     text.push_str("<h2>Pairs</h2>\n<form id=\"filters\" hidden>\n<label>Find <input type=\"search\"></label>\n");
-    let choices: [(&str, &str, fn(&Told) -> &str); 5] = [
+    type Of = fn(&Told) -> &str;
+    let choices: [(&str, &str, Of); 5] = [
         ("reality", "results", |t| t.group.reality),
         ("metric", "metric", |t| t.group.metric.name()),
         ("endpoint", "endpoint", |t| &t.endpoint),
@@ -318,7 +338,8 @@ fn pairs(text: &mut String, worth: &Worth) {
     ];
     for (name, label, of) in choices {
         let values: BTreeSet<&str> = worth.pairs.iter().map(of).collect();
-        let _ = write!(text, "<label>{label} <select name=\"{name}\"><option value=\"\">all</option>");
+        let _ =
+            write!(text, "<label>{label} <select name=\"{name}\"><option value=\"\">all</option>");
         for value in values {
             let _ = write!(text, "<option>{}</option>", escape_html(value));
         }
@@ -327,7 +348,9 @@ fn pairs(text: &mut String, worth: &Worth) {
     text.push_str(
         "</form>\n<p id=\"count\" role=\"status\"></p>\n<div class=\"scroll\"><table id=\"pairs\">\n<thead><tr>",
     );
-    for name in ["case", "device", "metric", "measured", "simulated", "interval", "error", "confidence"] {
+    for name in
+        ["case", "device", "metric", "measured", "simulated", "interval", "error", "confidence"]
+    {
         let _ = write!(text, "<th scope=\"col\"><button type=\"button\">{name}</button></th>");
     }
     text.push_str("</tr></thead>\n<tbody>\n");

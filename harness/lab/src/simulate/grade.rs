@@ -159,10 +159,7 @@ fn families<'a>(judged: &[&'a Judged]) -> Vec<Vec<&'a Judged>> {
 }
 
 /// A statistic with the percentiles of its bootstrap (Efron and Tibshirani, "An introduction to the bootstrap", 1993).
-fn estimate(
-    judged: &[&Judged],
-    statistic: impl Fn(&[&Judged]) -> Option<f64>,
-) -> Option<Estimate> {
+fn estimate(judged: &[&Judged], statistic: impl Fn(&[&Judged]) -> Option<f64>) -> Option<Estimate> {
     let value = statistic(judged)?;
     let families = families(judged);
     let interval = (families.len() >= FAMILIES)
@@ -358,7 +355,8 @@ mod tests {
             let named = residuals.iter().enumerate();
             compare(&named.map(|(i, r)| (i.to_string(), *r)).collect::<Vec<_>>()).unwrap()
         };
-        let better = pairs([[0.5, 0.1], [-0.4, 0.1], [0.6, -0.2], [0.5, 0.2], [0.4, 0.1], [0.3, 0.1]]);
+        let better =
+            pairs([[0.5, 0.1], [-0.4, 0.1], [0.6, -0.2], [0.5, 0.2], [0.4, 0.1], [0.3, 0.1]]);
         assert_eq!(better.verdict(), Verdict::Better);
         assert!((better.before - 0.45).abs() < 1e-12, "{better:?}");
         let equal = pairs([[0.5, 0.1], [0.1, 0.5], [0.3, 0.2], [0.2, 0.3], [0.1, 0.2], [0.2, 0.1]]);

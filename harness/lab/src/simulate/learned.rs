@@ -103,20 +103,17 @@ impl Learned {
         lesson: &Lesson,
         known: &[Known],
     ) -> Vec<Self> {
-        let errors: Vec<(usize, Near)> = lesson
-            .without
-            .iter()
-            .flat_map(|(family, without)| {
-                without.residuals.iter().map(move |(at, residual)| {
-                    let latency_ns = known[*at].latency_ns;
-                    (*at, Near { family: family.clone(), latency_ns, residual: *residual })
-                })
-            })
-            .collect();
-        let make = |without: Option<&String>, rates: Work, spread: Spread| {
+        let near = |errors: &[(usize, f64)]| -> Vec<Near> {
+            let of = |(at, residual): &(usize, f64)| Near {
+                family: known[*at].family.clone(),
+                latency_ns: known[*at].latency_ns,
+                residual: *residual,
+            };
+            errors.iter().map(of).collect()
+        };
+        let make = |without: Option<&String>, rates: Work, spread: Spread, near: Vec<Near>| {
             let taught: Vec<&Known> =
                 known.iter().filter(|result| Some(&result.family) != without).collect();
-            let near = errors.iter().filter(|(_, near)| Some(&near.family) != without);
             let mut learned = Self {
                 format: 1,
                 id: String::new(),
@@ -128,17 +125,18 @@ impl Learned {
                 rates,
                 spread,
                 range: range(&taught),
-                near: near.map(|(_, near)| near.clone()).collect(),
+                near,
                 records: taught.iter().map(|result| result.record.clone()).collect(),
             };
             learned.id = learned.hash();
             learned
         };
-        let whole = make(None, lesson.rates, lesson.spread);
-        let parts = lesson
-            .without
-            .iter()
-            .map(|(family, without)| make(Some(family), without.rates, without.spread));
+        let left_out: Vec<_> =
+            lesson.without.values().flat_map(|without| without.residuals.iter().copied()).collect();
+        let whole = make(None, lesson.rates, lesson.spread, near(&left_out));
+        let parts = lesson.without.iter().map(|(family, without)| {
+            make(Some(family), without.rates, without.spread, near(&without.others))
+        });
         std::iter::once(whole).chain(parts).collect()
     }
 
@@ -304,7 +302,8 @@ mod tests {
     fn known(factor: impl Fn(usize, usize) -> f64) -> Vec<Known> {
         let one = |family: usize, size: usize| {
             let scale = 4.0_f64.powi(i32::try_from(size).unwrap());
-            let work = [1.0, 50.0 + family as f64, 1e6 * scale, 1e5 * scale, 1e5 * scale, 1e4 * scale];
+            let work =
+                [1.0, 50.0 + family as f64, 1e6 * scale, 1e5 * scale, 1e5 * scale, 1e4 * scale];
             Known {
                 record: format!("r{family}-{size}"),
                 case: format!("m{family}-{size}"),
@@ -363,7 +362,14 @@ mod tests {
         let (_, all) = lessons(3, &known(wobble));
         let kernel = Kernel {
             node: "MatMul".into(),
-            operator: Operator { op: "linear".into(), b: 1.0, m: 256.0, n: 256.0, k: 256.0, h: 0.0 },
+            operator: Operator {
+                op: "linear".into(),
+                b: 1.0,
+                m: 256.0,
+                n: 256.0,
+                k: 256.0,
+                h: 0.0,
+            },
         };
         let outline = Outline {
             model: "new".into(),

@@ -36,7 +36,9 @@ pub(super) fn read<T>(
 ) -> io::Result<(Vec<T>, Vec<Fault>)> {
     let path = folder.join(file);
     let bytes = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok((Vec::new(), Vec::new()));
+        }
         read => read?,
     };
     let (mut lines, mut faults, mut offset) = (Vec::new(), Vec::new(), 0);

@@ -8,6 +8,7 @@ use super::grade::{Grade, Judged, grade};
 use super::interval::Spread;
 use super::operator::Class;
 use super::whole::Outline;
+use rayon::prelude::*;
 use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics};
 use std::collections::BTreeMap;
@@ -73,10 +74,13 @@ pub struct Lesson {
 pub struct Without {
     /// Of [`PARTS`].
     pub rates: Work,
-    /// How wrong they may be, from the errors of the other families.
+    /// How wrong they may be, from `others`.
     pub spread: Spread,
     /// The results of the family, by their places, with the logarithms of real / predicted.
     pub residuals: Vec<(usize, f64)>,
+    /// Those of each other family, by rates that saw neither it nor this one: what the family's own results teach must
+    /// not make its interval either.
+    pub others: Vec<(usize, f64)>,
 }
 
 /// What the kernels of a model add up to.
@@ -97,41 +101,62 @@ pub fn work(outline: &Outline) -> Work {
     work
 }
 
-/// Learns from all results, and without each family. Nothing from fewer than three: two levels of errors make no
-/// interval.
+/// Learns from all results, without each family, and without each two. Nothing from fewer than three families: two
+/// levels of errors make no interval.
 pub fn learn(known: &[Known]) -> Option<Lesson> {
     let mut by_family: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, result) in known.iter().enumerate() {
         by_family.entry(&result.family).or_default().push(place);
     }
-    if by_family.len() < 3 {
+    let names: Vec<&str> = by_family.keys().copied().collect();
+    if names.len() < 3 {
         return None;
     }
-    let mut learned: BTreeMap<&str, (Work, Vec<f64>)> = BTreeMap::new();
-    for (family, own) in &by_family {
-        let kept: Vec<&Known> = known.iter().filter(|result| result.family != *family).collect();
-        let rates = fit(&kept);
-        let of = |place: &usize| {
-            (known[*place].latency_ns / predict(&rates, &known[*place].work)).ln()
-        };
-        learned.insert(family, (rates, own.iter().map(of).collect()));
-    }
-    let spread_without = |out: Option<&str>| {
-        let others = learned.iter().filter(|(family, _)| Some(**family) != out);
-        Spread::of_groups(&others.map(|(_, (_, of))| of.clone()).collect::<Vec<_>>())
+    let fit_without = |out: [&str; 2]| {
+        let kept = known.iter().filter(|result| !out.contains(&result.family.as_str()));
+        fit(&kept.collect::<Vec<_>>())
     };
-    let mut without = BTreeMap::new();
-    for (family, own) in &by_family {
-        let (rates, residuals) = &learned[family];
-        let residuals = own.iter().copied().zip(residuals.iter().copied()).collect();
-        let spread = spread_without(Some(family))?;
-        without.insert((*family).to_owned(), Without { rates: *rates, spread, residuals });
-    }
+    let residuals = |rates: &Work, family: &str| -> Vec<(usize, f64)> {
+        let of = |result: &Known| (result.latency_ns / predict(rates, &result.work)).ln();
+        by_family[family].iter().map(|place| (*place, of(&known[*place]))).collect()
+    };
+    // A family paired with itself is left out alone.
+    let pairs: Vec<[&str; 2]> = (0..names.len())
+        .flat_map(|a| (a..names.len()).map(move |b| (a, b)))
+        .map(|(a, b)| [names[a], names[b]])
+        .collect();
+    let rates: BTreeMap<[&str; 2], Work> =
+        pairs.par_iter().map(|pair| (*pair, fit_without(*pair))).collect();
+    let without = |family: &str| {
+        let others: Vec<Vec<(usize, f64)>> = names
+            .iter()
+            .filter(|other| **other != family)
+            .map(|other| residuals(&rates[&[family.min(other), family.max(other)]], other))
+            .collect();
+        let own = rates[&[family, family]];
+        Some(Without {
+            rates: own,
+            spread: spread(&others)?,
+            residuals: residuals(&own, family),
+            others: others.concat(),
+        })
+    };
+    let without: BTreeMap<String, Without> = names
+        .iter()
+        .map(|family| Some(((*family).to_owned(), without(family)?)))
+        .collect::<Option<_>>()?;
+    let left_out: Vec<_> = without.values().map(|family| family.residuals.clone()).collect();
     Some(Lesson {
         rates: fit(&known.iter().collect::<Vec<_>>()),
-        spread: spread_without(None)?,
+        spread: spread(&left_out)?,
         without,
     })
+}
+
+/// The spread for a new family, from the residuals of families.
+fn spread(families: &[Vec<(usize, f64)>]) -> Option<Spread> {
+    let values = |family: &Vec<(usize, f64)>| family.iter().map(|(_, of)| *of).collect();
+    Spread::of_groups(&families.iter().map(values).collect::<Vec<Vec<f64>>>())
 }
 
 /// Leaves each family out once. Nothing with fewer than three.
@@ -264,7 +289,10 @@ mod tests {
         known.iter_mut().filter(|r| r.family == "5").for_each(|r| r.latency_ns *= 4.0);
         let found = validate(&known).unwrap();
         let odd = &found.families["5"];
-        assert!(odd.bias.value < -0.6 && odd.mape.value > 0.6 && odd.coverage.unwrap().value < 0.5, "{odd:?}");
+        assert!(
+            odd.bias.value < -0.6 && odd.mape.value > 0.6 && odd.coverage.unwrap().value < 0.5,
+            "{odd:?}"
+        );
     }
 
     #[test]
@@ -280,6 +308,16 @@ mod tests {
             assert!((plain / slow - 1.0).abs() < 1e-9, "{plain} {slow}");
         }
         assert_eq!(validate(&slow).unwrap().families["5"].coverage.unwrap().value, 0.0);
+    }
+
+    #[test]
+    fn a_family_does_not_make_its_own_interval() {
+        let known = machine(RATES, 0.05);
+        let mut slow = known.clone();
+        slow.iter_mut().filter(|r| r.family == "5").for_each(|r| r.latency_ns *= 20.0);
+        let spread = |known: &[Known], family: &str| learn(known).unwrap().without[family].spread;
+        assert_eq!(spread(&known, "5"), spread(&slow, "5"));
+        assert_ne!(spread(&known, "4"), spread(&slow, "4"));
     }
 
     #[test]

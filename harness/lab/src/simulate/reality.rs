@@ -114,8 +114,7 @@ fn pair_of<'a>(
 ) -> Option<Pair<'a>> {
     let may_grade = |fact: &Fact, p: &Recorded| {
         let is_later = fact.point.recorded_at > p.made_at;
-        let left_out =
-            |lesson: &&Learned| !lesson.records.iter().any(|record| *record == fact.point.record);
+        let left_out = |lesson: &&Learned| !lesson.records.contains(&fact.point.record);
         // What learned from no record at all (a fit of operators) has its whole models left out, wherever they ran.
         is_later || p.machine.is_none() || taught.get(p.fit.as_str()).is_some_and(left_out)
     };
@@ -376,7 +375,7 @@ mod tests {
     }
 
     fn lesson(id: &str, records: &[&Series]) -> Learned {
-        let of = |series: &&Series| series.points.iter().map(|fact| fact.point.record.clone());
+        let facts = records.iter().flat_map(|series| &series.points);
         Learned {
             format: 1,
             id: id.into(),
@@ -394,7 +393,7 @@ mod tests {
             spread: Spread { low: -0.1, high: 0.1, mape: 0.05 },
             range: Vec::new(),
             near: Vec::new(),
-            records: records.iter().flat_map(of).collect(),
+            records: facts.map(|fact| fact.point.record.clone()).collect(),
         }
     }
 

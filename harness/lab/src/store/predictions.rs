@@ -161,9 +161,10 @@ mod tests {
         }
         let world = Folder::new();
         let store = world.open();
-        let row = "INSERT INTO predictions VALUES ('1', '2026-01-01', 'm', 'b1', 'f32', 'd', 'real', 1, 'f', 'i', 2, 1, 3, \
+        let row = "INSERT INTO predictions VALUES ('1', '2026-01-01', 'm', 'b1', 'f32', 'd', NULL, NULL, 'real', 'software', 1, \
+                   'f', 'i', 2, 1, 3, \
                    'low', 0.3, 'n', 0, 7, true)";
         assert!(store.connection.execute_batch(row).is_err());
-        store.connection.execute_batch(&row.replace("'real'", "'simulated'")).unwrap();
+        store.connection.execute_batch(&row.replace("'software'", "'simulated'")).unwrap();
     }
 }

@@ -27,9 +27,36 @@ impl Desk {
     }
 
     fn archive(&self, names: &[&str]) -> Option<(PathBuf, Manifest)> {
-        let findings: Vec<Finding> = names.iter().map(|name| finding(&self.path(name))).collect();
-        archive(&findings, self.0.path(), &self.path("aside"), Timestamp::UNIX_EPOCH).unwrap()
+        let archived = self.archive_into("aside", names).unwrap();
+        archived.map(|Archived { path, manifest, left }| {
+            assert_eq!(left, []);
+            (path, manifest)
+        })
     }
+
+    fn archive_into(&self, folder: &str, names: &[&str]) -> Result<Option<Archived>> {
+        let findings: Vec<Finding> = names.iter().map(|name| finding(&self.path(name))).collect();
+        archive(&findings, self.0.path(), &self.path(folder), Timestamp::UNIX_EPOCH)
+    }
+
+    /// Archives `r.json`, and gives its manifest after a change to what it says of it.
+    fn archived(&self, change: impl FnOnce(&mut Moved)) -> PathBuf {
+        let (path, mut manifest) = self.archive(&["r.json"]).unwrap();
+        change(&mut manifest.moved[0]);
+        fs::write(&path, serde_json::to_string(&manifest).unwrap()).unwrap();
+        path
+    }
+}
+
+/// Undoes a manifest of one report, which is left.
+#[track_caller]
+fn is_left(manifest: &Path, expect: &str) {
+    let restored = undo(manifest).unwrap();
+    assert!(
+        matches!(&restored[..], [Restored::Left(_, why)] if why.contains(expect)),
+        "{restored:?}"
+    );
+    assert!(manifest.exists());
 }
 
 fn finding(path: &Path) -> Finding {
@@ -79,7 +106,12 @@ fn reports_are_moved_with_a_header_and_come_back_as_they_were() {
 
 #[test]
 fn names_that_are_taken_get_a_number_and_nothing_is_overwritten() {
-    let desk = Desk::new(&[("r.json", "1"), ("aside/r.json", "other")]);
+    let desk = Desk::new(&[
+        ("r.json", "1"),
+        ("aside/r.json", "other"),
+        ("aside/r-2.json.why.md", "other"),
+        ("aside/.proofmarkignore", IGNORE),
+    ]);
     let (first, _) = desk.archive(&["r.json"]).unwrap();
     assert_eq!(
         (desk.read("aside/r.json"), desk.read("aside/r-2.json")),
@@ -101,6 +133,10 @@ fn names_that_are_taken_get_a_number_and_nothing_is_overwritten() {
     fs::remove_file(desk.path("r.json")).unwrap();
     undo(&second).unwrap();
     assert_eq!(desk.read("r.json"), "2");
+    fs::remove_file(desk.path("r.json")).unwrap();
+    undo(&first).unwrap();
+    assert_eq!(desk.read("r.json"), "1");
+    assert_eq!(desk.read("aside/r-2.json.why.md"), "other");
 }
 
 #[test]
@@ -135,6 +171,7 @@ fn links_are_not_followed() {
     std::os::unix::fs::symlink(desk.path("r.json"), desk.path("link.json")).unwrap();
     assert_eq!(desk.archive(&["link.json"]).map(|(path, _)| path), None);
     fs::create_dir(desk.path("aside")).unwrap();
+    fs::write(desk.path("aside/.proofmarkignore"), IGNORE).unwrap();
     std::os::unix::fs::symlink(desk.path("elsewhere"), desk.path("aside/sub")).unwrap();
     let findings = [finding(&desk.path("sub/s.json"))];
     let error =
@@ -151,4 +188,145 @@ fn a_newer_manifest_is_refused() {
     )]);
     assert!(matches!(undo(&desk.path("m.json")), Err(ArchiveError::Manifest { .. })));
     assert!(desk.path("m.json").exists());
+}
+
+#[test]
+fn a_folder_that_is_something_else_becomes_no_archive() {
+    let desk = Desk::new(&[("r.json", "1"), ("docs/fine.md", "# Fine\n"), ("own/x.json", "2")]);
+    fs::write(desk.path("own/.proofmarkignore"), "# our own reason\nx.json\n").unwrap();
+    for (folder, names) in [
+        (".", &[][..]),
+        (".", &["r.json"]),
+        ("..", &["r.json"]),
+        ("new/..", &["r.json"]),
+        ("docs", &["docs/fine.md"]),
+        ("docs", &["r.json"]),
+        ("own", &["r.json"]),
+    ] {
+        let error = desk.archive_into(folder, names).unwrap_err();
+        assert!(matches!(error, ArchiveError::NotApart { .. }), "{folder}: {error}");
+        assert!(error.to_string().contains("name a folder"), "{error}");
+    }
+    assert!(desk.path("r.json").exists() && desk.path("docs/fine.md").exists());
+    assert!(
+        !desk.path(".proofmarkignore").exists() && !desk.path("docs/.proofmarkignore").exists()
+    );
+    assert_eq!(desk.read("own/.proofmarkignore"), "# our own reason\nx.json\n");
+}
+
+#[test]
+fn the_folder_that_one_is_in_becomes_no_archive_though_it_holds_nothing() {
+    for files in [&[][..], &[(".proofmarkignore", IGNORE)]] {
+        let desk = Desk::new(files);
+        let error = desk.archive_into(".", &[]).unwrap_err();
+        assert!(error.to_string().contains("you are in"), "{error}");
+    }
+}
+
+#[test]
+fn an_archive_is_made_only_if_something_moves() {
+    let desk = Desk::new(&[("code.py", "x = 1\n"), ("r.json", "1")]);
+    assert_eq!(desk.archive(&["code.py"]).map(|(path, _)| path), None);
+    assert!(!desk.path("aside").exists());
+    desk.archive(&["r.json"]).unwrap();
+    // What is there already is not moved again.
+    assert_eq!(desk.archive(&["aside/r.json"]).map(|(path, _)| path), None);
+    assert_eq!(desk.read("aside/r.json"), "1");
+}
+
+#[test]
+fn a_report_that_is_found_by_two_ways_is_moved_once() {
+    let desk = Desk::new(&[("a/r.json", "1")]);
+    std::os::unix::fs::symlink(desk.path("a"), desk.path("b")).unwrap();
+    let (_, manifest) = desk.archive(&["a/r.json", "b/r.json"]).unwrap();
+    assert_eq!(manifest.moved.len(), 1);
+}
+
+#[test]
+fn what_cannot_be_listed_is_not_moved_and_its_copies_are_removed() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let desk = Desk::new(&[]);
+    let base = desk.0.path().join(OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&base).unwrap();
+    fs::write(base.join("r.json"), "1").unwrap();
+    let aside = desk.path("aside");
+    let findings = [finding(Path::new("r.json"))];
+    let error = archive(&findings, &base, &aside, Timestamp::UNIX_EPOCH).unwrap_err();
+    assert!(matches!(error, ArchiveError::Manifest { .. }), "{error}");
+    assert_eq!(fs::read_to_string(base.join("r.json")).unwrap(), "1");
+    let left: Vec<_> = fs::read_dir(&aside).unwrap().map(|one| one.unwrap().file_name()).collect();
+    assert_eq!(left, [".proofmarkignore"]);
+}
+
+#[test]
+fn a_report_that_changed_after_the_copy_is_not_removed_and_the_others_are() {
+    let desk = Desk::new(&[("r.json", "1"), ("s.json", "2"), ("t.json", "3")]);
+    let (_, manifest) = desk.archive(&["r.json", "s.json", "t.json"]).unwrap();
+    fs::write(desk.path("r.json"), "new").unwrap();
+    fs::write(desk.path("t.json"), "3").unwrap();
+    let left = remove_all(&manifest);
+    assert!(
+        matches!(&left[..], [(_, changed), (_, gone)]
+            if changed.contains("has changed") && gone.contains("cannot be removed")),
+        "{left:?}"
+    );
+    assert!(desk.read("r.json") == "new" && !desk.path("t.json").exists());
+}
+
+#[test]
+fn a_manifest_can_have_nothing_outside_of_its_folder_removed() {
+    let files =
+        [("r.json", "1"), ("other.json", "1"), ("other.why.md", "keep"), ("aside-2/x.json", "1")];
+    for (name, inner) in [
+        ("other.json", "other.json"),
+        ("aside-2/x.json", "aside-2/x.json"),
+        ("aside/../other.json", "other.json"),
+    ] {
+        let desk = Desk::new(&files);
+        let manifest = desk.archived(|moved| moved.to = desk.path(name));
+        is_left(&manifest, "not in the manifest's folder");
+        assert_eq!(desk.read(inner), "1");
+    }
+    let desk = Desk::new(&files);
+    let manifest = desk.archived(|moved| moved.note = Some(desk.path("other.why.md")));
+    is_left(&manifest, "not in the manifest's folder");
+    assert_eq!(desk.read("other.why.md"), "keep");
+    let desk = Desk::new(&files);
+    let manifest = desk.archived(|moved| moved.note = Some(desk.path("aside/.proofmarkignore")));
+    is_left(&manifest, "no note");
+    assert!(desk.path("aside/.proofmarkignore").exists());
+    let desk = Desk::new(&files);
+    let manifest = desk.archived(|moved| moved.to = desk.path("aside/link/other.json"));
+    std::os::unix::fs::symlink(desk.0.path(), desk.path("aside/link")).unwrap();
+    is_left(&manifest, "is a link");
+    assert_eq!(desk.read("other.json"), "1");
+}
+
+#[test]
+fn nothing_but_a_report_is_written() {
+    let desk = Desk::new(&[("r.json", "1")]);
+    let manifest = desk.archived(|moved| moved.from = desk.path("x.sh"));
+    is_left(&manifest, "no path of a report");
+    assert!(!desk.path("x.sh").exists() && desk.path("aside/r.json").exists());
+}
+
+#[test]
+fn a_copy_that_was_edited_is_kept_though_the_report_is_back() {
+    let desk = Desk::new(&[("r.json", "1")]);
+    let manifest = desk.archived(|_| {});
+    fs::write(desk.path("r.json"), "1").unwrap();
+    fs::write(desk.path("aside/r.json"), "edited").unwrap();
+    is_left(&manifest, "has changed");
+    assert_eq!((desk.read("r.json"), desk.read("aside/r.json")), ("1".into(), "edited".into()));
+}
+
+#[test]
+fn a_link_to_the_copy_is_no_report_that_is_back() {
+    let desk = Desk::new(&[("r.json", "1")]);
+    let manifest = desk.archived(|_| {});
+    std::os::unix::fs::symlink(desk.path("aside/r.json"), desk.path("r.json")).unwrap();
+    is_left(&manifest, "exists");
+    assert_eq!(desk.read("aside/r.json"), "1");
+    let names = fs::read_dir(desk.0.path()).unwrap().count();
+    assert_eq!(names, 2, "something half written is left");
 }

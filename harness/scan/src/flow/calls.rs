@@ -43,14 +43,9 @@ const CLOCKS: [&str; 36] = [
     "uptime",
 ];
 
-/// The last name of what is called, `Instant::now` too.
-pub(crate) fn name(callee: &Expr) -> &str {
-    callee.last_name()
-}
-
 /// Whether the call reads a clock or gives what a timer has measured.
 pub(crate) fn is_clock(callee: &Expr) -> bool {
-    let last = name(callee);
+    let last = callee.last_name();
     let root = callee.root_name().unwrap_or_default();
     match last {
         "time" => matches!(root, "time" | "time!") || root == "console",
@@ -87,7 +82,7 @@ pub(crate) fn is_clock(callee: &Expr) -> bool {
 pub(crate) fn is_clock_read(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Call(callee, _) => {
-            let last = name(callee);
+            let last = callee.last_name();
             is_clock(callee)
                 && !matches!(
                     last,
@@ -184,7 +179,7 @@ const GENERATORS: [&str; 10] = [
 /// Whether a call gives random numbers.
 pub(crate) fn random(callee: &Expr, args: &[Arg]) -> Option<Random> {
     let first = args.first().map(|arg| arg.value.last_name());
-    let last = name(callee);
+    let last = callee.last_name();
     if GENERATORS.contains(&last) || last.is_empty() {
         return None;
     }
@@ -192,7 +187,7 @@ pub(crate) fn random(callee: &Expr, args: &[Arg]) -> Option<Random> {
     let outer = path.rsplit_once('.').map(|(outer, _)| outer).unwrap_or_default();
     let generator = match &callee.kind {
         ExprKind::Member(object, _) => {
-            let of_call = matches!(&object.kind, ExprKind::Call(inner, _) if GENERATORS.contains(&name(inner)));
+            let of_call = matches!(&object.kind, ExprKind::Call(inner, _) if GENERATORS.contains(&inner.last_name()));
             of_call || is_generator(outer)
         }
         _ => false,
@@ -326,29 +321,11 @@ pub(crate) fn passes(last: &str) -> bool {
 
 /// Whether a call waits for a fixed time: the amount, if it does. `setTimeout` is told apart by `sleeping_promise`.
 pub(crate) fn sleep<'a>(callee: &Expr, args: &'a [Arg]) -> Option<&'a Arg> {
-    const NAMES: [&str; 16] = [
-        "sleep",
-        "usleep",
-        "nanosleep",
-        "msleep",
-        "sleep_ms",
-        "sleep_us",
-        "sleepMs",
-        "sleep_for",
-        "spin_sleep",
-        "delay",
-        "busy_wait",
-        "busyWait",
-        "sleepSync",
-        "wait_ms",
-        "spin_wait",
-        "pause",
-    ];
-    let last = name(callee);
+    let last = callee.last_name();
     let root = callee.root_name().unwrap_or_default();
     let waits = last == "wait" && root == "Atomics" || last == "setTimeout" && args.len() == 1;
     let timers = last == "setTimeout" && root == "timers";
-    if !(NAMES.contains(&last) || waits || timers) {
+    if !(words::is_sleep(last) || waits || timers) {
         return None;
     }
     let amount = if last == "wait" { args.last() } else { args.first() }?;
@@ -360,7 +337,7 @@ pub(crate) fn sleep<'a>(callee: &Expr, args: &'a [Arg]) -> Option<&'a Arg> {
 
 /// `new Promise(resolve => setTimeout(resolve, 50))`: the amount, if it is that.
 pub(crate) fn sleeping_promise<'a>(callee: &Expr, args: &'a [Arg]) -> Option<&'a Expr> {
-    if name(callee) != "Promise" {
+    if callee.last_name() != "Promise" {
         return None;
     }
     let ExprKind::Lambda(params, body) = &args.first()?.value.kind else { return None };
@@ -370,7 +347,7 @@ pub(crate) fn sleeping_promise<'a>(callee: &Expr, args: &'a [Arg]) -> Option<&'a
     visit::expressions(body, &mut |expr| {
         let ExprKind::Call(callee, args) = &expr.kind else { return };
         calls += 1;
-        if name(callee) == "setTimeout" {
+        if callee.last_name() == "setTimeout" {
             let resolves = args.first().is_some_and(|arg| names(&arg.value, resolve));
             if let (true, Some(arg)) = (resolves, args.get(1)) {
                 amount = Some(&arg.value);

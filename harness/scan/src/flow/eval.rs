@@ -1,10 +1,10 @@
 //! What an expression gives, and the sinks in it.
 
 use super::marks::{self, Mark};
-use super::{Analysis, Env, Origins, Scope, Sink, SinkKind, Value};
+use super::{Analysis, Beside, Env, Origins, Scope, Sink, SinkKind, Value};
 use crate::syntax::{Arm, Expr, ExprKind, Function, Record, Span, Stmt};
 use crate::words;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// The state of a walk through one function.
@@ -19,7 +19,7 @@ pub(super) struct Eval<'a, 'b> {
     /// Names of what the value goes to, the innermost last.
     pub(super) containers: Vec<String>,
     pub(super) roots: Vec<Option<String>>,
-    scopes: Vec<Scope>,
+    pub(super) scopes: Vec<Scope>,
     /// How many lambdas we are in.
     pub(super) lambda: usize,
     pub(super) lambda_value: Value,
@@ -39,7 +39,7 @@ impl<'a, 'b> Eval<'a, 'b> {
         Self {
             analysis,
             at,
-            env: Env::new(),
+            env: Env::default(),
             returned: Value::default(),
             sinks: Vec::new(),
             marks: BTreeSet::new(),
@@ -181,10 +181,7 @@ impl<'a, 'b> Eval<'a, 'b> {
             ExprKind::Index(object, key) => self.index(expr, object, key),
             ExprKind::Call(callee, args) => self.call(expr, callee, args),
             ExprKind::Record(record) => self.record(record),
-            ExprKind::List(items) => {
-                let values: Vec<_> = items.iter().map(|item| self.expr(item)).collect();
-                values.into_iter().reduce(Value::or).unwrap_or_default()
-            }
+            ExprKind::List(_) => self.with_items(expr).0,
             ExprKind::Each(element, sources) => {
                 sources.iter().for_each(|source| drop(self.expr(source)));
                 self.expr(element)
@@ -196,7 +193,7 @@ impl<'a, 'b> Eval<'a, 'b> {
             }
             ExprKind::Branch(subjects, arms) => self.branch(subjects, arms),
             ExprKind::Lambda(_, body) => {
-                self.lambda(body, Value::unknown());
+                drop(self.lambda(body));
                 Value::unknown()
             }
             ExprKind::Other(parts) => {
@@ -204,6 +201,13 @@ impl<'a, 'b> Eval<'a, 'b> {
                 Value::unknown()
             }
         }
+    }
+
+    /// What an expression gives, and what each item of it gives if it is a list.
+    pub(super) fn with_items(&mut self, expr: &Expr) -> (Value, Vec<Value>) {
+        let ExprKind::List(items) = &expr.kind else { return (self.expr(expr), Vec::new()) };
+        let values: Vec<_> = items.iter().map(|item| self.expr(item)).collect();
+        (values.iter().cloned().reduce(Value::or).unwrap_or_default(), values)
     }
 
     fn name(&self, name: &str) -> Value {
@@ -270,8 +274,7 @@ impl<'a, 'b> Eval<'a, 'b> {
             drop(self.expr(subject));
             scopes = self.scopes(subject);
         }
-        let before = self.env.clone();
-        let mut joined: Option<Env> = None;
+        let mut ways = Vec::new();
         let mut found = Value::default();
         for arm in arms {
             let scope = match arm.pattern.as_str() {
@@ -280,7 +283,7 @@ impl<'a, 'b> Eval<'a, 'b> {
                 "else" => scopes.1.or_else(|| failed_before(arms)),
                 pattern => scope_of_pattern(pattern),
             };
-            self.env = before.clone();
+            self.env.begin();
             let mut value = Value::default();
             self.scoped(scope, |eval| {
                 value = eval.valued(&arm.body);
@@ -290,19 +293,9 @@ impl<'a, 'b> Eval<'a, 'b> {
                 value.fallback = value.fallback.or(value.source);
             }
             found = found.or(value);
-            let left = std::mem::take(&mut self.env);
-            joined = Some(match joined {
-                None => left,
-                Some(mut joined) => {
-                    for (name, value) in left {
-                        let old = joined.remove(&name).unwrap_or_default();
-                        joined.insert(name, old.or(value));
-                    }
-                    joined
-                }
-            });
+            ways.push(self.env.end());
         }
-        self.env = joined.unwrap_or(before);
+        self.env.join(&ways);
         found
     }
 
@@ -322,13 +315,13 @@ impl<'a, 'b> Eval<'a, 'b> {
     }
 
     /// Walks the body of a lambda, and gives what it returns.
-    pub(super) fn lambda(&mut self, body: &[Stmt], _given: Value) -> Value {
-        let env = self.env.clone();
+    pub(super) fn lambda(&mut self, body: &[Stmt]) -> Value {
+        self.env.begin();
         let outer = std::mem::take(&mut self.lambda_value);
         self.lambda += 1;
         self.block(body);
         self.lambda -= 1;
-        self.env = env;
+        drop(self.env.end());
         std::mem::replace(&mut self.lambda_value, outer)
     }
 
@@ -342,12 +335,10 @@ impl<'a, 'b> Eval<'a, 'b> {
         self.around.failed |= marks::says_failed(record);
         let named = record.name.clone();
         self.containers.extend(named.clone());
-        let siblings: Vec<String> = record.fields.iter().map(|(key, _)| key.clone()).collect();
-        let mut fields: BTreeMap<String, Value> = BTreeMap::new();
-        for value in &spread {
-            if let Some(held) = &value.fields {
-                fields.extend(held.iter().map(|(key, value)| (key.clone(), value.clone())));
-            }
+        let beside = Beside::of(record.fields.iter().map(|(key, _)| key));
+        let mut made = Value::record();
+        for (key, value) in spread.iter().filter_map(|value| value.fields.as_deref()).flatten() {
+            made.set(key.clone(), value.clone());
         }
         for (key, inner) in &record.fields {
             self.containers.push(key.clone());
@@ -362,25 +353,25 @@ impl<'a, 'b> Eval<'a, 'b> {
                 value.origins = value.origins | Origins::ANCHOR;
             }
             if value.fields.is_none() {
-                self.sink_beside(SinkKind::Field, inner.span, key, &value, &siblings);
+                self.sink_beside(SinkKind::Field, inner.span, key, &value, &beside);
             } else if !matches!(inner.kind, ExprKind::Record(_) | ExprKind::List(_)) {
                 self.sink_fields(inner.span, &value);
             }
-            fields.insert(key.clone(), value);
+            made.set(key.clone(), value);
         }
         if named.is_some() {
             self.containers.pop();
         }
-        let marked = self.around.marked;
+        made.marked = self.around.marked;
         self.around = before;
-        let origins = Origins::UNKNOWN;
-        let fallback = fields.values().find_map(|value| value.fallback);
-        Value { origins, fields: Some(Rc::new(fields)), marked, fallback, ..Value::default() }
+        made.fallback =
+            made.fields.iter().flat_map(|fields| fields.values()).find_map(|value| value.fallback);
+        made
     }
 
     /// Notes that a number is presented.
     pub(super) fn sink(&mut self, kind: SinkKind, span: Span, name: &str, value: &Value) {
-        self.sink_beside(kind, span, name, value, &[]);
+        self.sink_beside(kind, span, name, value, &Rc::default());
     }
 
     pub(super) fn sink_beside(
@@ -389,9 +380,10 @@ impl<'a, 'b> Eval<'a, 'b> {
         span: Span,
         name: &str,
         value: &Value,
-        siblings: &[String],
+        beside: &Rc<Beside>,
     ) {
-        if !value.is_made_up() {
+        let named = matches!(kind, SinkKind::Answer | SinkKind::Return);
+        if !value.is_made_up() || !named && words::quantity(name).is_none() {
             return;
         }
         let root = self.roots.iter().rev().flatten().next().cloned();
@@ -400,7 +392,7 @@ impl<'a, 'b> Eval<'a, 'b> {
             span,
             name: name.to_owned(),
             container: self.containers.join(" "),
-            siblings: siblings.to_vec(),
+            beside: Rc::clone(beside),
             value: value.clone().scalar(),
             function: self.at,
             scope: self.scope(),
@@ -418,12 +410,12 @@ impl<'a, 'b> Eval<'a, 'b> {
         if value.via.is_none() && value.fallback.is_none() || value.marked {
             return;
         }
-        let siblings: Vec<String> = fields.keys().cloned().collect();
+        let beside = Beside::of(fields.keys());
         for (name, field) in fields.iter() {
             let mut field = field.clone();
             field.via = field.via.or_else(|| value.via.clone());
             if field.via.is_some() {
-                self.sink_beside(SinkKind::Field, span, name, &field, &siblings);
+                self.sink_beside(SinkKind::Field, span, name, &field, &beside);
             }
         }
     }

@@ -3,21 +3,21 @@
 use super::calls::{self, Random};
 use super::eval::Eval;
 use super::marks::{self, Mark};
-use super::{Origins, Scope, SinkKind, Value};
+use super::{Beside, Origins, Scope, SinkKind, Value};
 use crate::syntax::{Arg, Expr, ExprKind, Record, Span};
 use crate::words;
 
 impl Eval<'_, '_> {
     pub(super) fn call(&mut self, expr: &Expr, callee: &Expr, args: &[Arg]) -> Value {
-        let last = calls::name(callee);
+        let last = callee.last_name();
         let receiver = match &callee.kind {
             ExprKind::Member(object, _) => self.expr(object),
-            ExprKind::Lambda(_, body) => self.lambda(body, Value::unknown()),
+            ExprKind::Lambda(_, body) => self.lambda(body),
             _ => Value::default(),
         };
-        let values = self.arguments(callee, args);
+        let (values, items): (Vec<_>, Vec<_>) = self.arguments(callee, args).into_iter().unzip();
         self.note_texts(callee, args, &values);
-        self.note_additions(expr, callee, args, &values);
+        self.note_additions(expr, callee, args, &values, &items);
         if calls::is_clock(callee) {
             return Value::of(Origins::CLOCK, expr.span);
         }
@@ -102,15 +102,16 @@ impl Eval<'_, '_> {
         }
     }
 
-    fn arguments(&mut self, callee: &Expr, args: &[Arg]) -> Vec<Value> {
-        let last = calls::name(callee).to_owned();
+    /// The values of arguments, each with those of its items.
+    fn arguments(&mut self, callee: &Expr, args: &[Arg]) -> Vec<(Value, Vec<Value>)> {
+        let last = callee.last_name().to_owned();
         let fails = matches!(last.as_str(), "unwrap_or_else" | "catch" | "or_else");
         let holder = match &callee.kind {
             ExprKind::Member(object, _) => object.last_name().to_owned(),
             _ => String::new(),
         };
         let constructs = last.chars().next().is_some_and(char::is_uppercase);
-        let siblings: Vec<String> = args.iter().filter_map(|arg| arg.name.clone()).collect();
+        let beside = Beside::of(args.iter().filter_map(|arg| arg.name.as_ref()));
         let keywords: Record = Record {
             name: constructs.then(|| last.clone()),
             fields: args.iter().filter_map(|a| Some((a.name.clone()?, a.value.clone()))).collect(),
@@ -131,19 +132,17 @@ impl Eval<'_, '_> {
         }
         let mut values = Vec::new();
         for arg in args {
-            let mut value = Value::default();
+            let (mut value, mut items) = (Value::default(), Vec::new());
             let scope = fails.then_some(Scope::Failed);
-            self.scoped(scope, |eval| {
-                value = match &arg.value.kind {
-                    ExprKind::Lambda(_, body) => eval.lambda(body, Value::unknown()),
-                    _ => eval.expr(&arg.value),
-                };
+            self.scoped(scope, |eval| match &arg.value.kind {
+                ExprKind::Lambda(_, body) => value = eval.lambda(body),
+                _ => (value, items) = eval.with_items(&arg.value),
             });
             let records = constructs || words::is_measuring(&last);
             if let (Some(name), true) = (&arg.name, records) {
-                self.sink_beside(SinkKind::Field, arg.value.span, name, &value, &siblings);
+                self.sink_beside(SinkKind::Field, arg.value.span, name, &value, &beside);
             }
-            values.push(value);
+            values.push((value, items));
         }
         self.roots.pop();
         self.containers.pop();
@@ -166,7 +165,14 @@ impl Eval<'_, '_> {
     }
 
     /// What is added to a list or written to a file presents its numbers.
-    fn note_additions(&mut self, expr: &Expr, callee: &Expr, args: &[Arg], values: &[Value]) {
+    fn note_additions(
+        &mut self,
+        expr: &Expr,
+        callee: &Expr,
+        args: &[Arg],
+        values: &[Value],
+        items_of: &[Vec<Value>],
+    ) {
         const ADDS: [&str; 22] = [
             "append",
             "push",
@@ -191,7 +197,7 @@ impl Eval<'_, '_> {
             "log",
             "put",
         ];
-        let last = calls::name(callee);
+        let last = callee.last_name();
         if !ADDS.contains(&last) {
             return;
         }
@@ -203,13 +209,13 @@ impl Eval<'_, '_> {
             ExprKind::Text(text) => Some(text.clone()),
             _ => None,
         });
-        for (arg, value) in args.iter().zip(values) {
+        for ((arg, value), given) in args.iter().zip(values).zip(items_of) {
             let own = super::walk::shown_name(&arg.value);
             let names = [key.as_deref().unwrap_or_default(), own, &holder];
             let name = names.into_iter().find(|name| words::quantity(name).is_some());
             match &arg.value.kind {
                 ExprKind::Record(_) => {}
-                ExprKind::List(items) => self.sink_items(items),
+                ExprKind::List(items) => self.sink_items(items, given),
                 _ if value.fields.is_some() => self.sink_fields(expr.span, value),
                 _ => {
                     if let Some(name) = name {
@@ -223,14 +229,14 @@ impl Eval<'_, '_> {
         if let (Some(path), Some(value)) = (object.path(), values.last())
             && matches!(last, "append" | "push" | "push_back" | "add" | "extend")
         {
-            let old = self.env.remove(&path).unwrap_or_default();
-            self.env.insert(path, old.or(value.clone()));
+            let held = self.env.changed(&path);
+            *held = std::mem::take(held).or(value.clone());
         }
     }
 
     /// What functions of this name in the same file return.
     fn own(&self, callee: &Expr, values: &[Value]) -> Option<Value> {
-        let name = calls::name(callee);
+        let name = callee.last_name();
         let found = self.analysis.named(name);
         let method = matches!(&callee.kind, ExprKind::Member(object, _) if !matches!(object.root_name(), Some("self" | "this" | "Self")));
         if found.is_empty() || found.contains(&self.at) || method && found.len() > 1 {

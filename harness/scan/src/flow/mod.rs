@@ -4,12 +4,14 @@
 //! they return; everything else is unknown. The result is a list of sinks: places where a number is presented.
 
 pub(crate) mod calls;
+mod env;
 mod eval;
 mod invoke;
 pub(crate) mod marks;
 mod value;
 mod walk;
 
+use env::Env;
 pub(crate) use value::{Origins, Value};
 pub(crate) use walk::shown_name;
 
@@ -17,9 +19,7 @@ use crate::file::File;
 use crate::syntax::{Function, Span, Stmt, StmtKind, Unit, visit};
 use crate::words;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Variables and paths by name.
-type Env = BTreeMap<String, Value>;
+use std::rc::Rc;
 
 /// How a number is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,30 @@ pub(crate) enum Scope {
     Asked,
 }
 
+/// What the keys of a record say.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// How many of them name quantities.
+    pub(crate) quantities: usize,
+    words: BTreeSet<String>,
+}
+
+impl Beside {
+    fn of<'k>(keys: impl Iterator<Item = &'k String>) -> Rc<Self> {
+        let mut beside = Self::default();
+        for key in keys {
+            beside.quantities += usize::from(words::quantity(key).is_some());
+            beside.words.extend(words::split(key));
+        }
+        Rc::new(beside)
+    }
+
+    /// Whether a key has one of these words.
+    pub(crate) fn has(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.words.contains(*word))
+    }
+}
+
 /// A place where a number is presented.
 #[derive(Clone, Debug)]
 pub(crate) struct Sink {
@@ -58,8 +82,8 @@ pub(crate) struct Sink {
     pub(crate) name: String,
     /// The names around it: the variable or the call that the record goes to.
     pub(crate) container: String,
-    /// The keys beside it.
-    pub(crate) siblings: Vec<String>,
+    /// The keys beside it, shared by all of a record.
+    pub(crate) beside: Rc<Beside>,
     pub(crate) value: Value,
     /// An index into the functions of the unit.
     pub(crate) function: usize,
@@ -99,7 +123,7 @@ impl<'a> Analysis<'a> {
             unit,
             sinks: Vec::new(),
             returned: vec![Value::default(); unit.functions.len()],
-            globals: Env::new(),
+            globals: Env::default(),
             absent: absent_names(unit),
             by_name,
             declared_file: file.declares_simulation(),
@@ -197,7 +221,7 @@ fn imports(statement: &Stmt) -> bool {
         visit::inside(expr, &mut |inner| {
             if let crate::syntax::ExprKind::Call(callee, _) = &inner.kind {
                 found |= matches!(
-                    calls::name(callee),
+                    callee.last_name(),
                     "require" | "import" | "import_module" | "__import__"
                 );
             }
@@ -205,3 +229,6 @@ fn imports(statement: &Stmt) -> bool {
     });
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,12 +49,17 @@ impl BitOr for Origins {
     }
 }
 
+/// Records in records beyond this are not told apart.
+const MAX_NESTED: u8 = 8;
+
 /// What is known of a value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Value {
     pub(crate) origins: Origins,
     /// The fields of a record, or of the records of a list.
     pub(crate) fields: Option<Rc<BTreeMap<String, Value>>>,
+    /// How many records stand in each other here, itself included.
+    pub(super) nested: u8,
     /// Whether it is a record that says that it was not measured.
     pub(crate) marked: bool,
     /// Where it was made up.
@@ -72,6 +77,18 @@ impl Value {
 
     pub(crate) fn unknown() -> Self {
         Self { origins: Origins::UNKNOWN, ..Self::default() }
+    }
+
+    /// A record without fields.
+    pub(crate) fn record() -> Self {
+        Self { fields: Some(Rc::default()), nested: 1, ..Self::unknown() }
+    }
+
+    /// Sets a field; what it holds is forgotten where that is too deep.
+    pub(crate) fn set(&mut self, name: String, value: Value) {
+        let value = if value.nested >= MAX_NESTED { value.scalar() } else { value };
+        self.nested = self.nested.max(value.nested + 1);
+        Rc::make_mut(self.fields.get_or_insert_default()).insert(name, value);
     }
 
     /// A number in the text.
@@ -98,19 +115,17 @@ impl Value {
     /// Either of the two.
     pub(crate) fn or(self, other: Self) -> Self {
         let fields = match (self.fields, other.fields) {
-            (Some(left), Some(right)) => {
-                let mut merged = (*left).clone();
-                for (name, value) in right.iter() {
-                    let old = merged.remove(name);
-                    merged.insert(name.clone(), old.unwrap_or_default().or(value.clone()));
-                }
-                Some(Rc::new(merged))
+            (Some(left), Some(right)) if Rc::ptr_eq(&left, &right) => Some(left),
+            (Some(mut left), Some(right)) => {
+                join(Rc::make_mut(&mut left), &right);
+                Some(left)
             }
             (left, right) => left.or(right),
         };
         Self {
             origins: self.origins | other.origins,
             fields,
+            nested: self.nested.max(other.nested),
             marked: self.marked || other.marked,
             source: self.source.or(other.source),
             via: self.via.or(other.via),
@@ -146,6 +161,7 @@ impl Value {
         Self {
             origins,
             fields: None,
+            nested: 0,
             marked: self.marked || other.marked,
             source,
             via: self.via.or(other.via),
@@ -173,6 +189,15 @@ impl Value {
     /// Without what is known of its fields.
     pub(crate) fn scalar(mut self) -> Self {
         self.fields = None;
+        self.nested = 0;
         self
+    }
+}
+
+/// Adds to what one way leaves what another leaves.
+fn join(left: &mut BTreeMap<String, Value>, right: &BTreeMap<String, Value>) {
+    for (name, value) in right {
+        let held = left.entry(name.clone()).or_default();
+        *held = std::mem::take(held).or(value.clone());
     }
 }

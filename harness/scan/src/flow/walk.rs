@@ -6,8 +6,6 @@ use super::{
 };
 use crate::syntax::{Expr, ExprKind, Handler, Stmt, StmtKind};
 use crate::words;
-use std::collections::BTreeSet;
-use std::rc::Rc;
 
 /// Walks a function: what it returns, what its variables hold at its end, and its sinks.
 pub(super) fn function(analysis: &Analysis<'_>, at: usize) -> (Value, Env, Vec<Sink>) {
@@ -18,7 +16,7 @@ pub(super) fn function(analysis: &Analysis<'_>, at: usize) -> (Value, Env, Vec<S
             true => Value { origins: Origins::SIZE, ..Value::default() },
             false => Value::unknown(),
         };
-        eval.env.insert(param.name.clone(), value);
+        eval.env.set(&param.name, value);
     }
     eval.block(&function.body);
     let Eval { returned, env, mut sinks, marks, .. } = eval;
@@ -44,18 +42,19 @@ pub(super) fn is_size(name: &str) -> bool {
 
 impl Eval<'_, '_> {
     pub(super) fn block(&mut self, statements: &[Stmt]) {
-        for (at, statement) in statements.iter().enumerate() {
+        let outer = self.scopes.len();
+        for statement in statements {
             self.statement(statement);
             // What follows `if available: return …` is reached where it is not available.
-            if let StmtKind::If { condition, then, otherwise } = &statement.kind {
+            if let StmtKind::If { condition, then, otherwise } = &statement.kind
+                && otherwise.is_empty()
+                && ends(then)
+            {
                 let scope = self.scopes(condition).1;
-                if scope.is_some() && otherwise.is_empty() && ends(then) {
-                    let rest = statements.get(at + 1..).unwrap_or_default();
-                    self.scoped(scope, |eval| eval.block(rest));
-                    return;
-                }
+                self.scopes.extend(scope);
             }
         }
+        self.scopes.truncate(outer);
     }
 
     fn statement(&mut self, statement: &Stmt) {
@@ -82,7 +81,7 @@ impl Eval<'_, '_> {
                 for (value, name) in items {
                     let value = self.expr(value);
                     if let Some(name) = name {
-                        self.env.insert(name.clone(), value.or(Value::unknown()).scalar());
+                        self.env.set(name, value.or(Value::unknown()).scalar());
                     }
                 }
                 self.block(body);
@@ -101,37 +100,34 @@ impl Eval<'_, '_> {
 
     /// Walks ways that exclude each other, and joins what they leave.
     pub(super) fn either(&mut self, ways: &[(Option<Scope>, &[Stmt])]) {
-        let before = self.env.clone();
-        let mut joined: Option<Env> = None;
+        let mut left = Vec::new();
         for (scope, body) in ways {
-            self.env = before.clone();
+            self.env.begin();
             self.scoped(*scope, |eval| eval.block(body));
+            let changes = self.env.end();
             // What ends here leaves nothing to what follows.
-            let left = std::mem::take(&mut self.env);
-            joined = match joined {
-                _ if ends(body) => joined,
-                None => Some(left),
-                Some(joined) => Some(join(joined, left)),
-            };
+            if !ends(body) {
+                left.push(changes);
+            }
         }
-        self.env = joined.unwrap_or(before);
+        self.env.join(&left);
     }
 
     fn guarded(&mut self, body: &[Stmt], handlers: &[Handler], last: &[Stmt]) {
-        let before = self.env.clone();
+        self.env.begin();
         self.block(body);
-        let mut joined = std::mem::take(&mut self.env);
+        let mut ways = vec![self.env.end()];
         for handler in handlers {
-            self.env = before.clone();
+            self.env.begin();
             if let Some(name) = &handler.binding {
-                self.env.insert(name.clone(), Value::unknown());
+                self.env.set(name, Value::unknown());
             }
             let import = is_import_failure(&handler.catches, body);
             let scope = if import { Scope::NoImport } else { Scope::Failed };
             self.scoped(Some(scope), |eval| eval.block(&handler.body));
-            joined = join(joined, std::mem::take(&mut self.env));
+            ways.push(self.env.end());
         }
-        self.env = joined;
+        self.env.join(&ways);
         self.block(last);
     }
 
@@ -183,9 +179,8 @@ impl Eval<'_, '_> {
     pub(super) fn bind(&mut self, target: &Expr, value: Value) {
         match &target.kind {
             ExprKind::Name(name) => {
-                let prefix = format!("{name}.");
-                self.env.retain(|path, _| !path.starts_with(&prefix));
-                self.env.insert(name.clone(), value);
+                self.env.forget(&format!("{name}."));
+                self.env.set(name, value);
             }
             ExprKind::Member(..) | ExprKind::Index(..) => self.store(target, value),
             ExprKind::List(items) => {
@@ -232,7 +227,7 @@ impl Eval<'_, '_> {
             self.set_field(root, object, key, &value);
         }
         if let Some(path) = target.path() {
-            self.env.insert(path, value);
+            self.env.set(&path, value);
         }
     }
 
@@ -240,21 +235,18 @@ impl Eval<'_, '_> {
         if !matches!(object.kind, ExprKind::Name(_)) || matches!(root, "self" | "this") {
             return;
         }
-        let held = self.env.entry(root.to_owned()).or_default();
-        let mut fields = held.fields.take().map(|fields| (*fields).clone()).unwrap_or_default();
-        fields.insert(key.to_owned(), value.clone());
-        held.fields = Some(Rc::new(fields));
+        self.env.changed(root).set(key.to_owned(), value.clone());
     }
 
     fn give_back(&mut self, expr: &Expr) {
         let name = self.function().name.clone();
         self.containers.push(name.clone());
         self.roots.push(expr.root_name().map(str::to_owned));
-        let value = self.expr(expr);
+        let (value, parts) = self.with_items(expr);
         self.sink_answer(expr, &value);
         if self.lambda == 0 {
             match &expr.kind {
-                ExprKind::List(items) => self.sink_items(items),
+                ExprKind::List(items) => self.sink_items(items, &parts),
                 ExprKind::Record(_) => {}
                 _ if value.fields.is_some() => self.sink_fields(expr.span, &value),
                 _ => self.sink(SinkKind::Return, expr.span, &name, &value),
@@ -274,38 +266,13 @@ impl Eval<'_, '_> {
 
     /// An answer that nothing computed, where what would compute it could not be had.
     fn sink_answer(&mut self, expr: &Expr, value: &Value) {
-        const ANSWERS: [&str; 22] = [
-            "score",
-            "scores",
-            "embedding",
-            "embeddings",
-            "output",
-            "outputs",
-            "result",
-            "results",
-            "logits",
-            "prediction",
-            "predictions",
-            "label",
-            "confidence",
-            "probability",
-            "probabilities",
-            "answer",
-            "similarity",
-            "loss",
-            "detections",
-            "boxes",
-            "tokens",
-            "vector",
-        ];
         let Some(Scope::NoImport | Scope::Absent | Scope::Failed) = self.scope() else { return };
         let random = value.fields.is_none()
             && value.origins.has(Origins::RANDOM)
             && !value.origins.has(Origins::HASHED);
         let key = value.fields.as_ref().and_then(|fields| {
             fields.iter().find(|(key, value)| {
-                let answers = words::split(key).iter().any(|word| ANSWERS.contains(&word.as_str()));
-                answers
+                words::names_answer(key)
                     && value.is_made_up()
                     && !value.origins.has(Origins::UNKNOWN | Origins::CLOCK)
             })
@@ -329,12 +296,11 @@ impl Eval<'_, '_> {
     }
 
     /// The items of a returned tuple, by the names of their variables.
-    pub(super) fn sink_items(&mut self, items: &[Expr]) {
-        for item in items {
-            let name = shown_name(item).to_owned();
+    pub(super) fn sink_items(&mut self, items: &[Expr], values: &[Value]) {
+        for (item, value) in items.iter().zip(values) {
+            let name = shown_name(item);
             if !name.is_empty() {
-                let value = self.expr(item);
-                self.sink(SinkKind::Store, item.span, &name, &value);
+                self.sink(SinkKind::Store, item.span, name, value);
             }
         }
     }
@@ -358,19 +324,4 @@ pub(crate) fn shown_name(expr: &Expr) -> &str {
 fn ends(body: &[Stmt]) -> bool {
     let last = body.last().map(|last| &last.kind);
     matches!(last, Some(StmtKind::Return(_) | StmtKind::Throw(_)))
-}
-
-/// What either of two ways leaves.
-fn join(mut left: Env, right: Env) -> Env {
-    let names: BTreeSet<String> = right.keys().cloned().collect();
-    for name in names {
-        if let Some(value) = right.get(&name) {
-            let joined = match left.remove(&name) {
-                Some(old) => old.or(value.clone()),
-                None => value.clone(),
-            };
-            left.insert(name, joined);
-        }
-    }
-    left
 }

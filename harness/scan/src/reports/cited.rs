@@ -24,21 +24,29 @@ impl std::fmt::Debug for Ages<'_> {
 /// Times of files closer than this tell no order: a copy or a checkout gives all files such times.
 const CLOSE_S: i64 = 60;
 
+/// Cited files beyond this are not read.
+const MAX_BYTES: u64 = 1 << 20;
+/// How many lines of a report are looked at.
+const MAX_LINES: usize = 2_000;
+/// How many lines of a report may state its date.
+const HEAD_LINES: usize = 60;
+
 /// Findings about the age of a report.
 pub(crate) fn check(file: &File<'_>, roots: &[PathBuf], ages: Ages<'_>) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let own = stated(file.text, file.language);
-    if let Some((date, line)) = own {
-        found.extend(inside(file, date, line));
-    }
-    if found.is_empty() {
-        found.extend(outside(file, own.map(|(date, _)| date), roots, ages));
-    }
-    found
+    let lines = lower_lines(file.text, MAX_LINES);
+    let own = stated(&lines, file.language);
+    let within = own.and_then(|(date, line)| inside(file, &lines, date, line));
+    let found = within.or_else(|| outside(file, &lines, own.map(|(date, _)| date), roots, ages));
+    found.into_iter().collect()
+}
+
+/// The first lines of a text, in small letters.
+fn lower_lines(text: &str, most: usize) -> Vec<String> {
+    text.lines().take(most).map(str::to_lowercase).collect()
 }
 
 /// The date that a report states of itself, and its line.
-pub(crate) fn stated(text: &str, language: Language) -> Option<(Date, usize)> {
+fn stated(lines: &[String], language: Language) -> Option<(Date, usize)> {
     const KEYS: [&str; 16] = [
         "generated",
         "date",
@@ -57,9 +65,8 @@ pub(crate) fn stated(text: &str, language: Language) -> Option<(Date, usize)> {
         "recorded at",
         "built on",
     ];
-    for (at, line) in text.lines().take(60).enumerate() {
-        let lower = line.to_lowercase();
-        if is_of_source(&lower) {
+    for (at, lower) in lines.iter().take(HEAD_LINES).enumerate() {
+        if is_of_source(lower) {
             continue;
         }
         let key = KEYS.iter().find_map(|key| lower.find(key).map(|at| at + key.len()));
@@ -121,27 +128,21 @@ fn is_of_source(lower: &str) -> bool {
 }
 
 /// A later date of a source that the same text names.
-fn inside(file: &File<'_>, own: Date, own_line: usize) -> Option<Finding> {
-    let lines: Vec<&str> = file.text.lines().collect();
-    for (at, line) in lines.iter().enumerate().take(2_000) {
-        let lower = line.to_lowercase();
+fn inside(file: &File<'_>, lines: &[String], own: Date, own_line: usize) -> Option<Finding> {
+    const CHANGED: [&str; 5] = ["modified", "changed", "mtime", "updated", "committed"];
+    const SOURCES: [&str; 6] = ["\"source", "\"data", "\"input", "\"code", "\"dataset", "\"script"];
+    let has = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    for (at, lower) in lines.iter().enumerate() {
         // In JSON the key of the object around may say that this is a source.
-        let around = match file.language {
-            Language::Json => lines[at.saturating_sub(4)..at].iter().any(|line| {
-                let lower = line.to_lowercase();
-                ["\"source", "\"data", "\"input", "\"code", "\"dataset", "\"script"]
-                    .iter()
-                    .any(|key| lower.contains(key))
-            }),
-            _ => false,
+        let around = || {
+            file.language == Language::Json
+                && has(lower, &CHANGED)
+                && lines[at.saturating_sub(4)..at].iter().any(|line| has(line, &SOURCES))
         };
-        let changed = ["modified", "changed", "mtime", "updated", "committed"]
-            .iter()
-            .any(|word| lower.contains(word));
-        if at + 1 == own_line || !(is_of_source(&lower) || around && changed) {
+        if at + 1 == own_line || !(is_of_source(lower) || around()) {
             continue;
         }
-        if let Some(date) = first_date(&lower).filter(|date| *date > own) {
+        if let Some(date) = first_date(lower).filter(|date| *date > own) {
             let message = format!(
                 "the report says that it is of {own}, and that what it is made from is of {date}"
             );
@@ -155,21 +156,17 @@ fn inside(file: &File<'_>, own: Date, own_line: usize) -> Option<Finding> {
 /// A cited file that is newer.
 fn outside(
     file: &File<'_>,
+    lines: &[String],
     own: Option<Date>,
     roots: &[PathBuf],
     ages: Ages<'_>,
 ) -> Option<Finding> {
-    for (line, cited, named) in citations(file, roots) {
-        let theirs = std::fs::read_to_string(&cited)
-            .ok()
-            .filter(|text| text.len() < 1 << 20)
-            .and_then(|text| Some((Language::of(&cited)?, text)))
-            .filter(|(language, _)| language.is_report())
-            .and_then(|(language, text)| stated(&text, language));
-        let newer = match (own, theirs) {
-            (Some(own), Some((theirs, _))) => (theirs > own)
+    for (line, cited, named) in citations(file, lines, roots) {
+        let dates = own.and_then(|own| Some((own, stated_in(&cited)?)));
+        let newer = match dates {
+            Some((own, theirs)) => (theirs > own)
                 .then(|| format!("says that it is of {own}, and `{named}` that it is of {theirs}")),
-            _ => by_files(file.path, &cited, ages)
+            None => by_files(file.path, &cited, ages)
                 .map(|(own, theirs)| format!("was last changed {own}, and `{named}` {theirs}")),
         };
         if let Some(newer) = newer {
@@ -179,6 +176,16 @@ fn outside(
         }
     }
     None
+}
+
+/// The date that a cited report states of itself. Nothing else is read: data may be of any size.
+fn stated_in(cited: &Path) -> Option<Date> {
+    let language = Language::of(cited).filter(|language| language.is_report())?;
+    if std::fs::metadata(cited).ok()?.len() >= MAX_BYTES {
+        return None;
+    }
+    let text = std::fs::read_to_string(cited).ok()?;
+    stated(&lower_lines(&text, HEAD_LINES), language).map(|(date, _)| date)
 }
 
 /// The days of both files, where the cited one is newer: by commits if both are committed, by times of files if neither is.
@@ -196,7 +203,11 @@ fn by_files(report: &Path, cited: &Path, ages: Ages<'_>) -> Option<(Date, Date)>
 }
 
 /// Files that exist and that a report names as what it was made from: the line, the path, and how it is named.
-fn citations(file: &File<'_>, roots: &[PathBuf]) -> Vec<(usize, PathBuf, String)> {
+fn citations(
+    file: &File<'_>,
+    lines: &[String],
+    roots: &[PathBuf],
+) -> Vec<(usize, PathBuf, String)> {
     const SAYS: [&str; 26] = [
         "generated from",
         "generated by",
@@ -232,11 +243,10 @@ fn citations(file: &File<'_>, roots: &[PathBuf]) -> Vec<(usize, PathBuf, String)
     let folder = file.path.parent().unwrap_or(Path::new("."));
     let mut fenced = false;
     let mut found = Vec::new();
-    for (at, line) in file.text.lines().enumerate().take(2_000) {
+    for (at, (line, lower)) in file.text.lines().zip(lines).enumerate() {
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
         }
-        let lower = line.to_lowercase();
         let loads = lower.contains("<script") || lower.contains("<link");
         if fenced || loads || !SAYS.iter().any(|word| lower.contains(word)) || found.len() > 20 {
             continue;
@@ -353,7 +363,32 @@ mod tests {
     #[test]
     fn a_report_states_its_own_date_and_not_that_of_its_source() {
         let text = "# Report\nSource data last modified: 2025-05-01\nGenerated: 2025-03-01\n";
-        let stated = stated(text, Language::Markdown).map(|(date, line)| (date.to_string(), line));
+        let stated = stated(&lower_lines(text, HEAD_LINES), Language::Markdown)
+            .map(|(date, line)| (date.to_string(), line));
         assert_eq!(stated, Some(("2025-03-01".to_owned(), 3)));
+    }
+
+    #[test]
+    fn only_reports_of_a_size_that_people_read_are_asked_for_their_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "Generated: 2025-03-01\n";
+        let date = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            stated_in(&path).map(|date| date.to_string())
+        };
+        assert_eq!(date("r.md", text).as_deref(), Some("2025-03-01"));
+        assert_eq!(date("r.csv", text), None);
+        assert_eq!(date("large.md", &(text.to_owned() + &" ".repeat(1 << 20))), None);
+        assert_eq!(stated_in(&folder.path().join("gone.md")), None);
+    }
+
+    #[test]
+    fn a_source_in_json_may_be_named_around_its_date() {
+        let text = "{\n\"generated\": \"2025-03-01\",\n\"SOURCE\": {\n\"Modified\": \"2025-05-01\"\n}\n}\n";
+        let path = Path::new("r.json");
+        let file = File::new(path, path, Language::Json, text);
+        let found = check(&file, &[], Ages { committed: &|_| None });
+        assert_eq!(found.iter().map(|found| found.line).collect::<Vec<_>>(), [4]);
     }
 }

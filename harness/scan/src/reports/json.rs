@@ -5,22 +5,28 @@ use super::prose;
 use crate::file::{File, Language};
 use crate::rule::{Confidence, Finding, Rule};
 use crate::rules::finding;
-use crate::syntax::{Span, parse_tree, text_of};
+use crate::syntax::{Span, parse_tree};
 use crate::words;
+use aho_corasick::AhoCorasick;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
-use tree_sitter::Node;
+use std::sync::OnceLock;
+use value::{Field, Json, Kind, Says, read};
+
+mod value;
+
+#[cfg(test)]
+mod tests;
 
 /// Larger files are judged by their ends only.
 const MAX_BYTES: usize = 4 << 20;
-const MAX_DEPTH: usize = 100;
 
 /// All findings in a file of JSON or of lines of JSON.
 pub(super) fn check(file: &File<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    if let Some((line, why)) = open_end(file) {
+    if let Some((line, confidence, why)) = open_end(file) {
         let at = Span { line, column: 1, ..Span::default() };
-        found.push(finding(file, Rule::TruncatedFile, Confidence::High, at, why));
+        found.push(finding(file, Rule::TruncatedFile, confidence, at, why));
         return found;
     }
     if file.text.len() > MAX_BYTES || !is_interesting(file.text) {
@@ -31,10 +37,11 @@ pub(super) fn check(file: &File<'_>) -> Vec<Finding> {
     let mut cursor = root.walk();
     let values: Vec<_> =
         root.named_children(&mut cursor).map(|node| read(node, file.text, 0)).collect();
-    let mut judge = Judge { file, found: &mut found, simulated: BTreeSet::new() };
+    let mut judge =
+        Judge { file, found: &mut found, seen: BTreeSet::new(), simulated: BTreeSet::new() };
     values.iter().for_each(|value| judge.list(value));
     for value in &values {
-        judge.object(value, &Around::default(), "");
+        judge.object(value, Around::default(), "");
     }
     if file.stem() != "package" {
         mixed(file, &values, &mut found);
@@ -42,26 +49,32 @@ pub(super) fn check(file: &File<'_>) -> Vec<Finding> {
     found
 }
 
+/// Whether a text may have what every finding needs: something that says whether it is real, samples, or a quantity.
 fn is_interesting(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    [
+    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    const MARKS: [&str; 14] = [
+        "real",
+        "measure",
+        "hardware",
+        "bare metal",
+        "bare-metal",
         "simulat",
         "mock",
-        "fake",
         "synthetic",
-        "estimat",
         "emulat",
-        "real",
+        "fake",
+        "estimat",
+        "placeholder",
         "sample",
-        "latenc",
-        "time",
-    ]
-    .iter()
-    .any(|word| lower.contains(word))
+        "raw",
+    ];
+    let built =
+        WORDS.get_or_init(|| AhoCorasick::builder().ascii_case_insensitive(true).build(MARKS).ok());
+    words::may_matter(text) || built.as_ref().is_none_or(|words| words.is_match(text))
 }
 
 /// Where and why the text ends in the middle.
-fn open_end(file: &File<'_>) -> Option<(usize, String)> {
+fn open_end(file: &File<'_>) -> Option<(usize, Confidence, String)> {
     let text = file.text.trim_start_matches('\u{feff}');
     let lines = file.path.extension().is_some_and(|extension| extension != "json");
     let (text, first) = match lines {
@@ -88,181 +101,63 @@ fn open_end(file: &File<'_>) -> Option<(usize, String)> {
         && error.line() >= end.lines().count()
         && error.column() >= last.len()
         && !end.ends_with(['}', ']']);
-    (error.is_eof() || at_end).then_some((first + error.line().max(1), why))
+    if error.is_eof() || at_end {
+        return Some((first + error.line().max(1), Confidence::High, why));
+    }
+    // What is no JSON in its middle, like NaN, may still be cut off at its end.
+    is_open(end).then(|| {
+        let why = format!("it ends within brackets or a string; before that: {error}");
+        (first + end.lines().count(), Confidence::Medium, why)
+    })
 }
 
-/// A value and its line.
-#[derive(Debug)]
-struct Json {
-    kind: Kind,
-    line: usize,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Object(Vec<(String, Json)>),
-    Array(Vec<Json>),
-    Text(String),
-    Number(f64),
-    Truth(bool),
-    Other,
-}
-
-fn read(node: Node<'_>, text: &str, depth: usize) -> Json {
-    let line = node.start_position().row + 1;
-    let mut cursor = node.walk();
-    let inner = |node: Node<'_>| text_of(node, text).trim_matches('"').to_owned();
-    let kind = match node.kind() {
-        _ if depth > MAX_DEPTH => Kind::Other,
-        "object" => {
-            let pairs = node.named_children(&mut cursor).filter(|child| child.kind() == "pair");
-            Kind::Object(
-                pairs
-                    .filter_map(|pair| {
-                        let (key, value) =
-                            (pair.child_by_field_name("key")?, pair.child_by_field_name("value")?);
-                        Some((inner(key), read(value, text, depth + 1)))
-                    })
-                    .collect(),
-            )
-        }
-        "array" => Kind::Array(
-            node.named_children(&mut cursor).map(|child| read(child, text, depth + 1)).collect(),
-        ),
-        "string" => Kind::Text(inner(node)),
-        "number" => text_of(node, text).parse().map_or(Kind::Other, Kind::Number),
-        "true" => Kind::Truth(true),
-        "false" => Kind::Truth(false),
-        _ => Kind::Other,
-    };
-    Json { kind, line }
-}
-
-impl Json {
-    fn fields(&self) -> &[(String, Json)] {
-        match &self.kind {
-            Kind::Object(fields) => fields,
-            _ => &[],
+/// Whether brackets or a string are open at the end of a text that begins as JSON does, perhaps with a comment.
+fn is_open(text: &str) -> bool {
+    if !text.trim_start().starts_with(['{', '[', '/']) {
+        return false;
+    }
+    let mut depth = 0i64;
+    let mut quote = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => {
+                chars.next();
+            }
+            // A string ends in its line, whether it was closed or not.
+            (Some(_), '\n') => quote = None,
+            (Some(open), _) => quote = Some(open).filter(|open| *open != c),
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{' | '[') => depth += 1,
+            (None, '}' | ']') => depth -= 1,
+            (None, '/') if chars.peek() == Some(&'/') => {
+                chars.by_ref().find(|c| *c == '\n');
+            }
+            (None, '/') if chars.peek() == Some(&'*') => {
+                let mut last = ' ';
+                chars
+                    .by_ref()
+                    .skip(1)
+                    .find(|c| std::mem::replace(&mut last, *c) == '*' && *c == '/');
+            }
+            _ => {}
         }
     }
-
-    fn items(&self) -> &[Json] {
-        match &self.kind {
-            Kind::Array(items) => items,
-            _ => &[],
-        }
-    }
-
-    fn text(&self) -> &str {
-        match &self.kind {
-            Kind::Text(text) => text,
-            _ => "",
-        }
-    }
-
-    /// Whether it has a number by the name of a quantity itself.
-    fn has_quantity(&self) -> bool {
-        self.fields().iter().any(|(key, value)| {
-            matches!(value.kind, Kind::Number(_)) && words::quantity(key).is_some()
-        })
-    }
-
-    /// The same, to this depth.
-    fn holds_quantity(&self, depth: usize) -> bool {
-        self.has_quantity()
-            || depth > 0
-                && self
-                    .fields()
-                    .iter()
-                    .map(|(_, value)| value)
-                    .chain(self.items())
-                    .any(|value| value.holds_quantity(depth - 1))
-    }
+    depth > 0 || quote.is_some()
 }
 
-/// What a field says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Says {
-    Simulated,
-    Real,
-}
-
-/// What one field says of how its object came about.
-fn says(key: &str, value: &Json) -> Option<Says> {
-    let words = words::split(key);
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    let flag = has(&[
-        "simulated",
-        "simulation",
-        "mock",
-        "mocked",
-        "synthetic",
-        "emulated",
-        "fake",
-        "estimated",
-        "placeholder",
-    ]) && words.len() <= 3;
-    let real = has(&["real"]) && (words.len() == 1 || has(&["is", "hardware", "device", "data"]))
-        || key == "measured"
-        || key == "hardware_verified";
-    match &value.kind {
-        Kind::Truth(truth) if flag => Some(if *truth { Says::Simulated } else { Says::Real }),
-        Kind::Truth(truth) if real => Some(if *truth { Says::Real } else { Says::Simulated }),
-        Kind::Text(text) => says_text(&words, text),
-        _ => None,
-    }
-}
-
-/// Words of keys whose text is a mark.
-const TELLING: &str =
-    "mark implementation provenance source kind type mode origin method measurement backend";
-/// Words of keys whose text is prose.
-const PROSE: &str = "note notes description title summary comment comments disclaimer warning message details methodology caption \
-    name remark remarks header about conclusion";
-
-/// Whether any of the words stands in a list of words.
-fn any_among(words: &[String], list: &str) -> bool {
-    words.iter().any(|word| list.split_whitespace().any(|found| found == word))
-}
-
-fn says_text(key: &[String], text: &str) -> Option<Says> {
-    let words = words::split(text);
-    if any_among(key, TELLING) && words.len() <= 6 {
-        let stands_in = words.iter().any(|word| words::is_double(word));
-        let double =
-            stands_in || any_among(&words, "simulated simulation synthetic emulated estimated");
-        let negated = any_among(&words, "not no non");
-        if double && !negated {
-            return Some(Says::Simulated);
-        }
-        if any_among(&words, "real measured") && !negated && !double {
-            return Some(Says::Real);
-        }
-    }
-    if !any_among(key, PROSE) {
-        return None;
-    }
-    let sentences = prose::sentences(text, 1);
-    let denies = |text: &str| prose::denies(text) && !prose::is_partial(text);
-    let denied = sentences.iter().any(|sentence| denies(&sentence.text));
-    let claimed = sentences.iter().any(|sentence| prose::claims(&sentence.text));
-    match (denied, claimed) {
-        (true, _) => Some(Says::Simulated),
-        (false, true) => Some(Says::Real),
-        (false, false) => None,
-    }
-}
-
-/// What the objects around say.
-#[derive(Clone, Debug, Default)]
-struct Around {
-    simulated: Option<(String, usize)>,
-    real: Option<(String, usize)>,
+/// What an object or those around it say, and the lines of that.
+#[derive(Clone, Copy, Debug, Default)]
+struct Around<'v> {
+    simulated: Option<(&'v str, usize)>,
+    real: Option<(&'v str, usize)>,
 }
 
 struct Judge<'a> {
     file: &'a File<'a>,
     found: &'a mut Vec<Finding>,
+    /// Where what was found already.
+    seen: BTreeSet<(usize, Rule)>,
     /// Names of hardware that the file lists as simulated.
     simulated: BTreeSet<String>,
 }
@@ -270,102 +165,60 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn report(&mut self, rule: Rule, confidence: Confidence, line: usize, message: String) {
         let at = Span { line, column: 1, ..Span::default() };
-        if !self.found.iter().any(|other| other.line == line && other.rule == rule) {
+        if self.seen.insert((line, rule)) {
             self.found.push(finding(self.file, rule, confidence, at, message));
         }
     }
 
     /// Takes in lists like `"simulated_hardware": ["webgpu"]`.
     fn list(&mut self, value: &Json) {
-        for (key, inner) in value.fields() {
-            if words::names_double(key) {
-                self.simulated.extend(
-                    inner
-                        .items()
-                        .iter()
-                        .map(|item| item.text().to_lowercase())
-                        .filter(|text| !text.is_empty()),
-                );
+        for Field { key, value, .. } in value.fields() {
+            let items = value.items().iter().map(|item| item.text().to_lowercase());
+            let items = items.filter(|text| !text.is_empty());
+            if !value.items().is_empty() && words::names_double(key) {
+                self.simulated.extend(items);
             }
-            self.list(inner);
         }
+        value.inner().for_each(|inner| self.list(inner));
     }
 
-    fn object(&mut self, value: &Json, around: &Around, key: &str) {
+    fn object<'v>(&mut self, value: &'v Json, around: Around<'v>, key: &str) {
         self.samples(value, key);
-        let mut here = around.clone();
-        let (simulated, real) = (self.said(value, &Says::Simulated), self.said(value, &Says::Real));
-        match (&simulated, &real) {
-            (Some((flag, other)), Some((claim, line))) => {
-                let message = format!(
-                    "`{claim}` claims that it is real, and `{flag}` in line {other} denies it"
-                );
-                self.report(Rule::DeniedClaim, Confidence::High, *line, message);
+        let own = said(value);
+        let pairs = match (own.simulated, own.real) {
+            (Some(flag), Some(claim)) => Some((flag, claim, claim.1, Confidence::High)),
+            (Some(flag), None) => {
+                around.real.map(|claim| (flag, claim, claim.1, Confidence::Medium))
             }
-            (Some((flag, line)), None) => {
-                if let Some((claim, other)) = &around.real {
-                    let message = format!(
-                        "`{claim}` claims that it is real, and `{flag}` in line {line} denies it"
-                    );
-                    self.report(Rule::DeniedClaim, Confidence::Medium, *other, message);
-                }
+            (None, Some(claim)) => {
+                around.simulated.map(|flag| (flag, claim, claim.1, Confidence::Medium))
             }
-            (None, Some((claim, line))) => {
-                if let Some((flag, other)) = &around.simulated {
-                    let message = format!(
-                        "`{claim}` claims that it is real, and `{flag}` in line {other} denies it"
-                    );
-                    self.report(Rule::DeniedClaim, Confidence::Medium, *line, message);
-                }
+            (None, None) => {
+                self.unmarked(value, around, key);
+                None
             }
-            (None, None) => self.unmarked(value, around, key),
-        }
-        here.simulated = simulated.or(here.simulated);
-        here.real = real.or(here.real);
-        for (key, inner) in value.fields() {
-            self.object(inner, &here, key);
-        }
-        for inner in value.items() {
-            self.object(inner, &here, key);
-        }
-    }
-
-    /// What an object says of itself, in its own fields or in those of a part that describes it.
-    fn said(&self, value: &Json, what: &Says) -> Option<(String, usize)> {
-        let own =
-            value.fields().iter().find(|(key, inner)| says(key, inner).as_ref() == Some(what));
-        if let Some((key, inner)) = own {
-            return Some((key.clone(), inner.line));
-        }
-        let describes = |key: &str| {
-            words::split(key).iter().any(|word| {
-                matches!(
-                    word.as_str(),
-                    "meta"
-                        | "metadata"
-                        | "info"
-                        | "support"
-                        | "environment"
-                        | "config"
-                        | "run"
-                        | "settings"
-                        | "device"
-                        | "system"
-                        | "warning"
-                        | "hardware"
-                )
-            })
         };
-        let parts =
-            value.fields().iter().filter(|(key, inner)| describes(key) && !inner.holds_quantity(1));
-        let mut inner = parts.flat_map(|(_, part)| part.fields());
-        inner
-            .find(|(key, inner)| says(key, inner).as_ref() == Some(what))
-            .map(|(key, inner)| (key.clone(), inner.line))
+        if let Some((flag, claim, line, confidence)) = pairs {
+            let ((flag, other), (claim, _)) = (flag, claim);
+            let message =
+                format!("`{claim}` claims that it is real, and `{flag}` in line {other} denies it");
+            self.report(Rule::DeniedClaim, confidence, line, message);
+        }
+        let here = Around {
+            simulated: own.simulated.or(around.simulated),
+            real: own.real.or(around.real),
+        };
+        let nests = |value: &Json| matches!(value.kind, Kind::Object(_) | Kind::Array(_));
+        for field in value.fields().iter().filter(|field| nests(&field.value)) {
+            self.object(&field.value, here, &field.key);
+        }
+        for inner in value.items().iter().filter(|item| nests(item)) {
+            self.object(inner, here, key);
+        }
     }
 
     /// A result on hardware that the file lists as simulated, without a mark of its own.
-    fn unmarked(&mut self, value: &Json, around: &Around, key: &str) {
+    fn unmarked(&mut self, value: &Json, around: Around<'_>, key: &str) {
         if self.simulated.is_empty()
             || around.simulated.is_some()
             || !value.holds_quantity(1)
@@ -373,7 +226,7 @@ impl Judge<'_> {
         {
             return;
         }
-        let on = value.fields().iter().find(|(key, inner)| {
+        let on = value.fields().iter().find(|Field { key, value, .. }| {
             let words = words::split(key);
             let names = words.iter().any(|word| {
                 matches!(
@@ -387,10 +240,10 @@ impl Judge<'_> {
                         | "provider"
                 )
             });
-            names && self.simulated.contains(&inner.text().to_lowercase())
+            names && self.simulated.contains(&value.text().to_lowercase())
         });
         let name = on
-            .map(|(_, inner)| inner.text().to_owned())
+            .map(|field| field.value.text().to_owned())
             .or_else(|| self.simulated.contains(&key.to_lowercase()).then(|| key.to_owned()));
         if let Some(name) = name {
             let message = format!(
@@ -403,9 +256,12 @@ impl Judge<'_> {
     /// Samples of a clock are not all alike.
     fn samples(&mut self, value: &Json, key: &str) {
         let items = value.items();
+        if items.len() < 5 {
+            return;
+        }
         let named = words::quantity(key).is_some()
             || words::split(key).iter().any(|word| matches!(word.as_str(), "samples" | "raw"));
-        if !named || items.len() < 5 {
+        if !named {
             return;
         }
         let numbers: Vec<f64> = items
@@ -423,19 +279,36 @@ impl Judge<'_> {
     }
 }
 
+/// What an object says of itself, in its own fields or in those of a part that describes it.
+fn said(value: &Json) -> Around<'_> {
+    const DESCRIBING: &str =
+        "meta metadata info support environment config run settings device system warning hardware";
+    let describes = |field: &&Field| {
+        !field.value.fields().is_empty()
+            && prose::any_among(&words::split(&field.key), DESCRIBING)
+            && !field.value.holds_quantity(1)
+    };
+    let parts: Vec<&Field> = value.fields().iter().filter(describes).collect();
+    let find = |what: Says| {
+        let inner = parts.iter().flat_map(|part| part.value.fields());
+        let mut all = value.fields().iter().chain(inner);
+        all.find(|field| field.says == Some(what))
+            .map(|field| (field.key.as_str(), field.value.line))
+    };
+    Around { simulated: find(Says::Simulated), real: find(Says::Real) }
+}
+
 /// A list of results of which some have a mark and others have none.
 fn mixed(file: &File<'_>, values: &[Json], found: &mut Vec<Finding>) {
     fn visit<'a>(value: &'a Json, see: &mut dyn FnMut(&'a [Json])) {
         see(value.items());
-        value.items().iter().for_each(|inner| visit(inner, see));
-        value.fields().iter().for_each(|(_, inner)| visit(inner, see));
+        value.inner().for_each(|inner| visit(inner, see));
     }
     let mut lists: Vec<&[Json]> = vec![values];
     values.iter().for_each(|value| visit(value, &mut |items| lists.push(items)));
     for items in lists {
         let results: Vec<&Json> = items.iter().filter(|item| item.holds_quantity(1)).collect();
-        let is_marked =
-            |item: &Json| item.fields().iter().any(|(key, value)| says(key, value).is_some());
+        let is_marked = |item: &Json| item.fields().iter().any(|field| field.says.is_some());
         let marked = results.iter().filter(|item| is_marked(item)).count();
         let first = results.iter().find(|item| !is_marked(item));
         if let (Some(first), true) = (first, marked > 0) {

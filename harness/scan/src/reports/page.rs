@@ -87,36 +87,31 @@ fn claims(file: &File<'_>, page: &Page, found: &mut Vec<Finding>) {
             ));
         }
     }
-    for block in &page.blocks {
-        let Block::Table(table) = block else { continue };
-        for (row, line) in &table.rows {
-            let text = row.join(" ; ");
-            let says = |list: &[&str]| {
-                row.iter().any(|cell| {
-                    words::split(cell).iter().any(|word| list.contains(&word.as_str()))
-                        && cell.len() < 60
-                })
-            };
-            let contradicts = says(&["real", "measured"])
-                && says(&["simulated", "mock", "mocked", "emulated", "estimated"]);
-            let compares =
-                table.header.iter().filter(|cell| prose::states_origin(cell)).count() > 1;
-            if contradicts
-                && !compares
-                && text.chars().any(|c| c.is_ascii_digit())
-                && table.is_of_results()
-            {
-                let message = "the row says both that it is real and that it is not".to_owned();
-                found.push(finding(
-                    file,
-                    Rule::DeniedClaim,
-                    Confidence::Medium,
-                    at(*line),
-                    message,
-                ));
-            }
-        }
-    }
+    let tables = page.blocks.iter().filter_map(|block| match block {
+        Block::Table(table) => Some(table),
+        _ => None,
+    });
+    found.extend(tables.flat_map(contradictions).map(|line| {
+        let message = "the row says both that it is real and that it is not".to_owned();
+        finding(file, Rule::DeniedClaim, Confidence::Medium, at(line), message)
+    }));
+}
+
+/// The lines of rows of results that say both that they are real and that they are not.
+fn contradictions(table: &Table) -> Vec<usize> {
+    const REAL: [&str; 2] = ["real", "measured"];
+    const OTHER: [&str; 5] = ["simulated", "mock", "mocked", "emulated", "estimated"];
+    let contradicts = |row: &[String]| {
+        let words: Vec<String> =
+            row.iter().filter(|cell| cell.len() < 60).flat_map(|cell| words::split(cell)).collect();
+        let says = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+        says(&REAL) && says(&OTHER)
+    };
+    let numbered = |row: &[String]| row.iter().any(|cell| cell.chars().any(|c| c.is_ascii_digit()));
+    let rows = table.rows.iter().filter(|(row, _)| numbered(row) && contradicts(row));
+    let lines: Vec<usize> = rows.map(|(_, line)| *line).collect();
+    let compares = || table.header.iter().filter(|cell| prose::states_origin(cell)).count() > 1;
+    if lines.is_empty() || compares() || !table.is_of_results() { Vec::new() } else { lines }
 }
 
 fn cut(text: &str) -> String {
@@ -126,31 +121,26 @@ fn cut(text: &str) -> String {
 /// Tables of results without a statement how they came about.
 fn tables(file: &File<'_>, page: &Page, found: &mut Vec<Finding>) {
     // What stands before the second heading introduces the whole page.
-    let mut lead = String::new();
-    let mut section = String::new();
+    let mut lead = Lead::default();
+    let mut section = "";
     let mut headings = 0;
-    let sections = sections(page);
-    for (index, block) in page.blocks.iter().enumerate() {
+    for (block, whole) in page.blocks.iter().zip(stated_sections(page)) {
         match block {
             Block::Heading(level, text, _) => {
                 headings += 1;
-                section = text.clone();
+                section = text;
                 if headings == 1 || *level == 1 {
-                    lead += &format!(" {text}");
+                    lead.add(text);
                 }
             }
-            Block::Text(text, _) if headings <= 1 => lead += &format!(" {text}"),
+            Block::Text(text, _) if headings <= 1 => lead.add(text),
             Block::Table(table) if table.mark_column().is_none() => {
-                let whole = sections.get(index).map(String::as_str).unwrap_or_default();
-                if !(table.is_of_results() || table.is_of_devices() && is_about_speed(&section)) {
+                if !(table.is_of_results() || table.is_of_devices() && is_about_speed(section)) {
                     continue;
                 }
-                let stated = [lead.as_str(), section.as_str(), whole]
-                    .iter()
-                    .any(|text| prose::states_origin(text));
                 let cells = table.header.iter().chain(table.rows.iter().flat_map(|(row, _)| row));
                 let in_cells = cells.into_iter().any(|cell| prose::states_origin(cell));
-                if !stated && !in_cells {
+                if !whole && !lead.stated && !in_cells {
                     let message =
                         "neither a column nor the text around it says how these results came about"
                             .to_owned();
@@ -165,6 +155,27 @@ fn tables(file: &File<'_>, page: &Page, found: &mut Vec<Finding>) {
             }
             _ => {}
         }
+    }
+}
+
+/// A text that grows, and whether it says how results came about.
+#[derive(Default)]
+struct Lead {
+    /// Its end.
+    end: String,
+    stated: bool,
+}
+
+impl Lead {
+    fn add(&mut self, text: &str) {
+        // Longer than any phrase that tells it, so that none is missed between two parts.
+        const KEPT: usize = 60;
+        self.end.push(' ');
+        self.end.push_str(text);
+        self.stated |= prose::states_origin(&self.end);
+        let spaces = self.end.char_indices().rev().filter(|(_, c)| c.is_whitespace());
+        let cut = spaces.map(|(at, _)| at).find(|at| self.end.len() - at >= KEPT);
+        self.end.drain(..cut.unwrap_or_default());
     }
 }
 
@@ -186,8 +197,8 @@ fn is_about_speed(heading: &str) -> bool {
     })
 }
 
-/// For each block, the text of its section.
-fn sections(page: &Page) -> Vec<String> {
+/// For each block, whether its section says how results came about.
+fn stated_sections(page: &Page) -> Vec<bool> {
     let mut numbers = Vec::new();
     let mut texts: Vec<String> = vec![String::new()];
     for block in &page.blocks {
@@ -195,14 +206,16 @@ fn sections(page: &Page) -> Vec<String> {
             Block::Heading(_, text, _) => texts.push(text.clone()),
             Block::Text(text, _) => {
                 if let Some(last) = texts.last_mut() {
-                    *last += &format!(" {text}");
+                    last.push(' ');
+                    last.push_str(text);
                 }
             }
             _ => {}
         }
         numbers.push(texts.len() - 1);
     }
-    numbers.into_iter().map(|number| texts[number].clone()).collect()
+    let stated: Vec<bool> = texts.iter().map(|text| prose::states_origin(text)).collect();
+    numbers.into_iter().map(|number| stated[number]).collect()
 }
 
 impl Table {
@@ -355,4 +368,57 @@ fn has_unit(cell: &str) -> bool {
             "samples/s",
         ]
         .contains(&unit.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn rules(text: &str) -> Vec<Rule> {
+        crate::scan_text(Path::new("r.md"), text).into_iter().map(|found| found.rule).collect()
+    }
+
+    const TABLE: &str = "\n| model | latency (ms) |\n|---|---|\n| a | 1.5 |\n";
+
+    #[test]
+    fn a_long_list_is_read_once() {
+        let items = "- an item of a list that is long enough to matter\n".repeat(20_000);
+        assert_eq!(rules(&format!("# A\n\n## B\n\n{items}{TABLE}")), [Rule::UnmarkedTable]);
+        assert_eq!(rules(&format!("# A\n\n## B\n\n{items}- measured\n{TABLE}")), []);
+    }
+
+    #[test]
+    fn many_tables_do_not_have_the_page_read_again() {
+        let pairs = format!("A paragraph between.\n{TABLE}\n").repeat(300);
+        assert_eq!(rules(&format!("# A\n\n{pairs}")).len(), 300);
+    }
+
+    #[test]
+    fn what_introduces_a_page_may_be_told_in_parts() {
+        for (parts, stated) in [
+            (&["They ran", "on the desk"][..], true),
+            (&["A", "measurement"], true),
+            (&["They ran on", "a desk"], true),
+            (&["They ran", "off"], false),
+            (&["surreal", &"word ".repeat(40), "real"], true),
+            (&["surreal things", &"word ".repeat(40)], false),
+            (&["measured", &"word ".repeat(40)], true),
+        ] {
+            let mut lead = Lead::default();
+            parts.iter().for_each(|part| lead.add(part));
+            assert_eq!(lead.stated, stated, "{parts:?}");
+            assert_eq!(prose::states_origin(&parts.join(" ")), stated, "{parts:?}");
+            assert!(lead.end.len() < 80);
+        }
+    }
+
+    #[test]
+    fn a_row_that_says_both_is_found_unless_the_columns_compare() {
+        let row = |header: &str| {
+            format!("# A\n\n{header}\n|---|---|---|\n| real | simulated | 1.5 ms |\n")
+        };
+        assert_eq!(rules(&row("| mark | kind | latency (ms) |")), [Rule::DeniedClaim]);
+        assert_eq!(rules(&row("| real run | simulated run | latency (ms) |")), []);
+    }
 }

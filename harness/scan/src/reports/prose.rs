@@ -79,10 +79,7 @@ pub(crate) fn claims(sentence: &str) -> bool {
         "genuine measurement",
     ];
     let lower = sentence.to_lowercase();
-    if denies(sentence) {
-        return false;
-    }
-    SAYS.iter().any(|phrase| {
+    let claimed = SAYS.iter().any(|phrase| {
         lower.match_indices(phrase).any(|(at, _)| {
             // What turns a claim stands near it; a text may be of any length.
             let start = lower[..at].char_indices().rev().nth(300).map_or(0, |(start, _)| start);
@@ -103,7 +100,8 @@ pub(crate) fn claims(sentence: &str) -> bool {
             });
             !negated && !lacking && !before.iter().any(|word| TURNS.contains(&word.as_str()))
         })
-    })
+    });
+    claimed && !denies_lower(&lower)
 }
 
 /// What a denial must be about.
@@ -166,24 +164,36 @@ fn among(word: &str, list: &str) -> bool {
     list.split_whitespace().any(|found| found == word)
 }
 
+/// Whether any of the words does.
+pub(super) fn any_among(words: &[String], list: &str) -> bool {
+    words.iter().any(|word| among(word, list))
+}
+
 /// Whether a sentence says that results were not measured.
 pub(crate) fn denies(sentence: &str) -> bool {
-    let lower = sentence.to_lowercase();
-    let words = words::of_text(&lower);
+    denies_lower(&sentence.to_lowercase())
+}
+
+/// The same, of a sentence in small letters.
+fn denies_lower(lower: &str) -> bool {
     let phrase = DENIALS.iter().any(|phrase| lower.contains(phrase));
-    let denied = words.iter().enumerate().any(|(at, word)| {
-        let before = &words[..at];
-        let negated = before.iter().rev().take(3).any(|word| among(word, NEGATIONS));
-        let beside = before.iter().rev().take(2);
-        let against = beside.into_iter().any(|word| among(word, "against versus vs with"));
-        let compared = against && words.iter().any(|word| word == "compared");
-        among(word, DENYING) && !negated && !compared
-    });
-    let subject = words.iter().any(|word| among(word, SUBJECTS));
-    let turned = words.iter().any(|word| among(word, PLANS));
+    let mut all = lower.split(|c: char| !c.is_alphanumeric());
+    if !phrase && !all.any(|word| among(word, DENYING)) {
+        return false;
+    }
+    let words = words::of_text(lower);
+    let denied = || {
+        words.iter().enumerate().any(|(at, word)| {
+            let before = || words[..at].iter().rev();
+            let negated = || before().take(3).any(|word| among(word, NEGATIONS));
+            let against = || before().take(2).any(|word| among(word, "against versus vs with"));
+            let compared = || against() && words.iter().any(|word| word == "compared");
+            among(word, DENYING) && !negated() && !compared()
+        })
+    };
     let of_inputs =
-        INPUTS.iter().any(|phrase| lower.contains(phrase)) && !lower.contains("simulat");
-    (phrase || denied && subject) && !turned && !of_inputs
+        || INPUTS.iter().any(|phrase| lower.contains(phrase)) && !lower.contains("simulat");
+    (phrase || any_among(&words, SUBJECTS) && denied()) && !any_among(&words, PLANS) && !of_inputs()
 }
 
 /// Whether a denial is about some rows only, which are marked.
@@ -266,4 +276,29 @@ pub(crate) fn states_origin(text: &str) -> bool {
                     | "recorded"
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_and_denials_are_told_from_what_looks_like_them() {
+        for (text, claimed, denied) in [
+            ("All were measured on real hardware.", true, false),
+            ("It was not measured on real hardware.", false, true),
+            ("It will be measured on real hardware.", false, false),
+            ("Real hardware is required.", false, false),
+            ("The results are simulated.", false, true),
+            ("The results are not simulated.", true, false),
+            ("The simulator is fast.", false, false),
+            ("The results will be simulated.", false, false),
+            ("The results compared with simulated ones.", false, false),
+            ("The results are of synthetic inputs: synthetic input.", false, false),
+            ("The real device was hot; its numbers are fabricated.", false, true),
+            ("Nothing of note.", false, false),
+        ] {
+            assert_eq!((claims(text), denies(text)), (claimed, denied), "{text}");
+        }
+    }
 }

@@ -12,7 +12,8 @@ use crate::words;
 pub(super) fn check(code: &Code<'_>, found: &mut Vec<Finding>) {
     let mut fresh = Vec::new();
     for (at, function) in code.unit.functions.iter().enumerate() {
-        if function.is_test {
+        let claims = if function.is_test { Vec::new() } else { claims(function) };
+        if claims.is_empty() {
             continue;
         }
         let asked = asked_for(function);
@@ -21,7 +22,7 @@ pub(super) fn check(code: &Code<'_>, found: &mut Vec<Finding>) {
         } else {
             None
         };
-        for (span, claim) in claims(function) {
+        for (span, claim) in claims {
             let message = match (claim, &denial) {
                 (Claim::Contradiction, _) => {
                     Some("the record says both that it is real and that it is simulated".to_owned())

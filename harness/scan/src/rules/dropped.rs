@@ -7,7 +7,7 @@ use crate::flow::marks::{self, is_mark_key};
 use crate::rule::{Confidence, Finding, Rule};
 use crate::syntax::{Arg, Expr, ExprKind, Function, Span, Stmt, StmtKind, visit};
 use crate::words;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks at every function and every class.
 pub(super) fn check(code: &Code<'_>, found: &mut Vec<Finding>) {
@@ -60,8 +60,8 @@ fn removed(function: &Function, lost: &mut Lost) {
             }
         }
         StmtKind::Assign { target, value, .. } => {
-            let used = target.root_name().is_some_and(|name| uses(&function.body, name) > 1);
-            if let Some(span) = taken(value).filter(|_| !used && !renamed) {
+            let used = || target.root_name().is_some_and(|name| uses(&function.body, name) > 1);
+            if let Some(span) = taken(value).filter(|_| !renamed && !used()) {
                 lost.push((
                     span,
                     Confidence::High,
@@ -290,6 +290,7 @@ fn unread(code: &Code<'_>, function: &Function, lost: &mut Lost) {
         }
     });
     let params = function.params.iter().map(|param| (param.name.clone(), function.span, false));
+    let mut unused: BTreeMap<(String, bool), bool> = BTreeMap::new();
     for (name, span, assigned) in names.into_iter().chain(params) {
         let mark = is_mark_key(&name) && name != "mark" && !name.starts_with('_');
         let flag = words::split(&name).iter().any(|word| {
@@ -299,9 +300,14 @@ fn unread(code: &Code<'_>, function: &Function, lost: &mut Lost) {
                 || word == "estimated"
                 || word == "fake"
         });
-        let known = if assigned { assignments(&function.body, &name) } else { 0 };
-        if mark && flag && uses(&function.body, &name) <= known && !captured(code, function, &name)
-        {
+        if !(mark && flag) {
+            continue;
+        }
+        let unused = *unused.entry((name.clone(), assigned)).or_insert_with(|| {
+            let known = if assigned { assignments(&function.body, &name) } else { 0 };
+            uses(&function.body, &name) <= known && !captured(code, function, &name)
+        });
+        if unused {
             let what = if assigned { "is set" } else { "is a parameter" };
             lost.push((span, Confidence::Medium, format!("`{name}` {what}, and nothing reads it")));
         }

@@ -8,14 +8,14 @@ use crate::flow::{Origins, SinkKind, Value, calls, is_import_failure};
 use crate::rule::{Confidence, Finding, Rule};
 use crate::syntax::{Expr, ExprKind, Function, Span, Stmt, StmtKind, visit};
 use crate::words;
+use std::collections::BTreeSet;
 
 /// Looks at every fallback.
 pub(super) fn check(code: &Code<'_>, found: &mut Vec<Finding>) {
+    let known = found.iter().filter(|other| other.rule == Rule::FabricatedFallback);
+    let mut known: BTreeSet<usize> = known.map(|other| other.line).collect();
     let mut add = |confidence, at: Span, message: String| {
-        let known = found
-            .iter()
-            .any(|other| other.rule == Rule::FabricatedFallback && other.line == at.line);
-        if !known {
+        if known.insert(at.line) {
             found.push(finding(code.file, Rule::FabricatedFallback, confidence, at, message));
         }
     };

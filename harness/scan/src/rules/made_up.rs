@@ -230,14 +230,9 @@ fn expects_results(sink: &Sink, function: &str, quantity: Quantity) -> bool {
         return false;
     }
     let measuring = words::is_measuring(function) || words::is_measuring(&sink.container);
-    let quantities = sink.siblings.iter().filter(|name| words::quantity(name).is_some()).count();
-    let beside = |names: &[&str]| {
-        sink.siblings
-            .iter()
-            .any(|key| words::split(key).iter().any(|word| names.contains(&word.as_str())))
-    };
+    let quantities = sink.beside.quantities;
     let like_a_result = quantities >= 2
-        && beside(&[
+        && sink.beside.has(&[
             "model",
             "device",
             "status",
@@ -317,21 +312,9 @@ fn unmarked_simulation(
     quantity: Quantity,
 ) -> Option<(Rule, Confidence, String)> {
     let function = &code.unit.functions[sink.function];
-    let runs = sink.siblings.iter().any(|key| {
-        words::split(key).iter().any(|word| {
-            matches!(
-                word.as_str(),
-                "device"
-                    | "backend"
-                    | "platform"
-                    | "hardware"
-                    | "gpu"
-                    | "provider"
-                    | "status"
-                    | "success"
-            )
-        })
-    });
+    let runs = sink.beside.has(&[
+        "device", "backend", "platform", "hardware", "gpu", "provider", "status", "success",
+    ]);
     let measured = matches!(quantity, Quantity::Time | Quantity::Rate);
     let kind = sink.kind == SinkKind::Field;
     if !(runs && measured && kind && says_so(function)) {

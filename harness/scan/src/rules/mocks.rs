@@ -54,14 +54,14 @@ pub(super) fn check(code: &Code<'_>, found: &mut Vec<Finding>) {
         if function.is_test || code.analysis.declares(at) || is_marked(&function.body) {
             continue;
         }
-        let asked = asked_for(function);
-        let excused = |span: Span| {
-            asked.iter().any(|outer| within(span, *outer)) || in_test_call(function, span)
-        };
+        let mut excusing = asked_for(function);
+        excusing.extend(test_calls(function));
+        let excused = |span: Span| excusing.iter().any(|outer| within(span, *outer));
         visit::expressions(&function.body, &mut |expr| {
             let ExprKind::Call(callee, _) = &expr.kind else { return };
             let kind = of_library(callee, library).or_else(|| of_name(callee, function));
-            if let (Some((confidence, what)), false) = (kind, excused(expr.span))
+            if let Some((confidence, what)) = kind
+                && !excused(expr.span)
                 && seen.insert(expr.span.line)
             {
                 let rule = Rule::MockOutsideTests;
@@ -227,9 +227,9 @@ fn asks(condition: &Expr) -> bool {
     found
 }
 
-/// Whether a place is inside the callback of `describe`, `it` or `test`.
-fn in_test_call(function: &Function, span: Span) -> bool {
-    let mut found = false;
+/// The calls of `describe`, `it` and `test` with a callback.
+fn test_calls(function: &Function) -> Vec<Span> {
+    let mut found = Vec::new();
     visit::expressions(&function.body, &mut |expr| {
         if let ExprKind::Call(callee, args) = &expr.kind {
             let test = matches!(
@@ -238,7 +238,9 @@ fn in_test_call(function: &Function, span: Span) -> bool {
                     "describe" | "it" | "test" | "suite" | "beforeEach" | "afterEach" | "beforeAll"
                 )
             );
-            found |= test && args.len() > 1 && within(span, expr.span);
+            if test && args.len() > 1 {
+                found.push(expr.span);
+            }
         }
     });
     found

@@ -11,6 +11,8 @@ use crate::file::File;
 use crate::flow::Analysis;
 use crate::rule::{Confidence, Finding, Rule};
 use crate::syntax::{Span, Unit};
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 /// What a rule sees.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Code<'a> {
     pub(crate) file: &'a File<'a>,
     pub(crate) unit: &'a Unit,
     pub(crate) analysis: Analysis<'a>,
+    /// The lines near comments that say that a number is made up, once somebody asks.
+    admitted: OnceCell<BTreeSet<usize>>,
 }
 
 /// All findings in a unit.
@@ -36,7 +40,7 @@ pub(crate) fn check(file: &File<'_>, unit: &Unit) -> Vec<Finding> {
     if file.is_test() {
         return found;
     }
-    let code = Code { file, unit, analysis: Analysis::of(unit, file) };
+    let code = Code { file, unit, analysis: Analysis::of(unit, file), admitted: OnceCell::new() };
     made_up::check(&code, &mut found);
     sleep::check(&code, &mut found);
     fallback::check(&code, &mut found);
@@ -69,10 +73,11 @@ pub(crate) fn finding(
 impl Code<'_> {
     /// Whether a comment at or just above this line, or at its end, says that a number is made up.
     pub(crate) fn comment_admits(&self, line: usize) -> bool {
-        self.unit.comments.iter().any(|comment| {
-            let near = comment.line <= line && line <= comment.end_line + 2;
-            near && admits(&comment.text)
-        })
+        let lines = self.admitted.get_or_init(|| {
+            let comments = self.unit.comments.iter().filter(|comment| admits(&comment.text));
+            comments.flat_map(|comment| comment.line..=comment.end_line + 2).collect()
+        });
+        lines.contains(&line)
     }
 }
 

@@ -1,9 +1,8 @@
 //! JavaScript and TypeScript, lowered.
 
-use super::lower::{Lowering, children, field};
+use super::lower::{Lowering, arm, children, field, first};
 use super::{
-    Arg, Arm, Class, ClassField, Expr, ExprKind, Function, Handler, Param, Record, Stmt, StmtKind,
-    Unit,
+    Arg, Arm, Class, ClassField, ExprKind, Function, Handler, Param, Record, Stmt, StmtKind, Unit,
 };
 use tree_sitter::Node;
 
@@ -13,7 +12,7 @@ const TEST_CALLS: [&str; 8] =
 
 /// Lowers a program.
 pub(super) fn lower(root: Node<'_>, text: &str, first_line: usize) -> Unit {
-    let mut lowering = Lowering::new(text, first_line);
+    let mut lowering = Lowering::new(text, first_line, expression_here);
     lowering.comments(root);
     let body = statements(&mut lowering, root);
     lowering.unit.functions[0].body = body;
@@ -43,37 +42,32 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
     let kind = match node.kind() {
         "expression_statement" => return evaluated(low, node),
         "lexical_declaration" | "variable_declaration" => return declared(low, node),
-        "return_statement" => {
-            StmtKind::Return(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "return_statement" => StmtKind::Return(first(node).map(|value| low.expression(value))),
         "if_statement" => {
-            let condition = *boxed(low, node, "condition");
+            let condition = *low.boxed(node, "condition");
             let then = block(low, field(node, "consequence"));
             let other = field(node, "alternative");
-            let otherwise =
-                other.map(|clause| block(low, clause.named_child(0))).unwrap_or_default();
+            let otherwise = other.map(|clause| block(low, first(clause))).unwrap_or_default();
             StmtKind::If { condition, then, otherwise }
         }
         "for_statement" => {
-            let head = field(node, "condition").map(|head| expression(low, head));
+            let head = field(node, "condition").map(|head| low.expression(head));
             let mut body = block(low, field(node, "initializer"));
             body.extend(block(low, field(node, "body")));
             StmtKind::Loop { head, target: None, body, counted: true }
         }
         "for_in_statement" => {
-            let head = field(node, "right").map(|head| expression(low, head));
-            let target = field(node, "left").map(|target| expression(low, target));
+            let head = field(node, "right").map(|head| low.expression(head));
+            let target = field(node, "left").map(|target| low.expression(target));
             StmtKind::Loop { head, target, body: block(low, field(node, "body")), counted: true }
         }
         "while_statement" | "do_statement" => {
-            let head = field(node, "condition").map(|head| expression(low, head));
+            let head = field(node, "condition").map(|head| low.expression(head));
             let body = block(low, field(node, "body"));
             StmtKind::Loop { head, target: None, body, counted: false }
         }
         "try_statement" => guarded(low, node),
-        "throw_statement" => {
-            StmtKind::Throw(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "throw_statement" => StmtKind::Throw(first(node).map(|value| low.expression(value))),
         "function_declaration" | "generator_function_declaration" => {
             let name = low.field_text(node, "name");
             return vec![function(low, node, name)];
@@ -83,7 +77,7 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
         "export_statement" => {
             let inner = field(node, "declaration").map(|inner| statement(low, inner));
             let value = field(node, "value").map(|value| {
-                let value = expression(low, value);
+                let value = low.expression(value);
                 low.stmt(node, StmtKind::Eval(value))
             });
             return inner.unwrap_or_default().into_iter().chain(value).collect();
@@ -100,14 +94,14 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
 }
 
 fn evaluated(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
-    let Some(inner) = node.named_child(0) else { return Vec::new() };
+    let Some(inner) = first(node) else { return Vec::new() };
     let augmented = inner.kind() == "augmented_assignment_expression";
     if !augmented && inner.kind() != "assignment_expression" {
         if inner.kind() == "unary_expression" && low.field_text(inner, "operator") == "delete" {
-            let target = *boxed(low, inner, "argument");
+            let target = *low.boxed(inner, "argument");
             return vec![low.stmt(node, StmtKind::Delete(vec![target]))];
         }
-        let value = expression(low, inner);
+        let value = low.expression(inner);
         return vec![low.stmt(node, StmtKind::Eval(value))];
     }
     let (Some(left), Some(right)) = (field(inner, "left"), field(inner, "right")) else {
@@ -117,8 +111,8 @@ fn evaluated(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
         let name = low.field_text(left, "property");
         return vec![function(low, right, name)];
     }
-    let target = expression(low, left);
-    let value = expression(low, right);
+    let target = low.expression(left);
+    let value = low.expression(right);
     vec![low.stmt(node, StmtKind::Assign { target, value, augmented })]
 }
 
@@ -138,8 +132,8 @@ fn declared(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
             found.push(function(low, value, name));
             continue;
         }
-        let target = expression(low, name);
-        let value = expression(low, value);
+        let target = low.expression(name);
+        let value = low.expression(value);
         let kind = StmtKind::Assign { target, value, augmented: false };
         found.push(low.stmt(declarator, kind));
     }
@@ -158,7 +152,7 @@ fn guarded(low: &mut Lowering<'_>, node: Node<'_>) -> StmtKind {
 }
 
 fn switch(low: &mut Lowering<'_>, node: Node<'_>) -> StmtKind {
-    let subject = *boxed(low, node, "value");
+    let subject = *low.boxed(node, "value");
     let mut arms = Vec::new();
     for case in field(node, "body").map(children).unwrap_or_default() {
         let value = field(case, "value");
@@ -184,7 +178,7 @@ fn function_body(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
     match field(node, "body") {
         Some(body) if body.kind() == "statement_block" => statements(low, body),
         Some(value) => {
-            let value = expression(low, value);
+            let value = low.expression(value);
             let span = value.span;
             vec![Stmt { kind: StmtKind::Return(Some(value)), span }]
         }
@@ -238,9 +232,7 @@ fn class(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
         }
     }
     low.owner = None;
-    low.unit.classes.push(class);
-    let at = low.unit.classes.len() - 1;
-    low.stmt(node, StmtKind::Class(at))
+    low.class(node, class)
 }
 
 /// The declared fields of an interface of TypeScript.
@@ -254,25 +246,7 @@ fn interface(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Stmt> {
             class.fields.push(ClassField { name, attributes: String::new(), span });
         }
     }
-    low.unit.classes.push(class);
-    let at = low.unit.classes.len() - 1;
-    vec![low.stmt(node, StmtKind::Class(at))]
-}
-
-fn expression(low: &mut Lowering<'_>, node: Node<'_>) -> Expr {
-    let kind = low.deeper(|low| expression_here(low, node));
-    low.expr(node, kind.unwrap_or(ExprKind::Other(Vec::new())))
-}
-
-fn boxed(low: &mut Lowering<'_>, node: Node<'_>, name: &str) -> Box<Expr> {
-    Box::new(match field(node, name) {
-        Some(child) => expression(low, child),
-        None => low.expr(node, ExprKind::Null),
-    })
-}
-
-fn all(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Expr> {
-    children(node).into_iter().map(|child| expression(low, child)).collect()
+    vec![low.class(node, class)]
 }
 
 fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
@@ -294,24 +268,24 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         "string" => ExprKind::Text(low.text(node).trim_matches(['"', '\'']).to_owned()),
         "template_string" => template(low, node),
         "member_expression" => {
-            ExprKind::Member(boxed(low, node, "object"), low.field_text(node, "property"))
+            ExprKind::Member(low.boxed(node, "object"), low.field_text(node, "property"))
         }
         "subscript_expression" => {
-            ExprKind::Index(boxed(low, node, "object"), boxed(low, node, "index"))
+            ExprKind::Index(low.boxed(node, "object"), low.boxed(node, "index"))
         }
         "call_expression" => call(low, node, "function"),
         "new_expression" => call(low, node, "constructor"),
         "object" | "object_pattern" => object(low, node),
-        "array" | "array_pattern" | "sequence_expression" => ExprKind::List(all(low, node)),
+        "array" | "array_pattern" | "sequence_expression" => ExprKind::List(low.all(node)),
         "binary_expression" => {
             let operator = low.field_text(node, "operator");
-            ExprKind::Binary(operator, boxed(low, node, "left"), boxed(low, node, "right"))
+            ExprKind::Binary(operator, low.boxed(node, "left"), low.boxed(node, "right"))
         }
         "unary_expression" => unary(low, node),
         "ternary_expression" => {
-            let condition = *boxed(low, node, "condition");
-            let then = arm("if", *boxed(low, node, "consequence"));
-            let otherwise = arm("else", *boxed(low, node, "alternative"));
+            let condition = *low.boxed(node, "condition");
+            let then = arm("if", *low.boxed(node, "consequence"));
+            let otherwise = arm("else", *low.boxed(node, "alternative"));
             ExprKind::Branch(vec![condition], vec![then, otherwise])
         }
         "arrow_function" | "function_expression" | "generator_function" => {
@@ -320,24 +294,23 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             ExprKind::Lambda(params, body)
         }
         "assignment_expression" | "augmented_assignment_expression" => {
-            boxed(low, node, "right").kind
+            low.boxed(node, "right").kind
         }
         "parenthesized_expression"
         | "await_expression"
         | "as_expression"
         | "satisfies_expression"
-        | "non_null_expression"
-        | "type_assertion" => match node.named_child(0) {
-            Some(inner) => expression(low, inner).kind,
+        | "non_null_expression" => match first(node) {
+            Some(inner) => low.expression(inner).kind,
             None => ExprKind::Null,
         },
-        _ => ExprKind::Other(all(low, node)),
+        // The type stands before the value.
+        "type_assertion" => match children(node).pop() {
+            Some(inner) => low.expression(inner).kind,
+            None => ExprKind::Null,
+        },
+        _ => ExprKind::Other(low.all(node)),
     }
-}
-
-fn arm(pattern: &str, value: Expr) -> Arm {
-    let span = value.span;
-    Arm { pattern: pattern.to_owned(), body: vec![Stmt { kind: StmtKind::Value(value), span }] }
 }
 
 fn template(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
@@ -347,7 +320,7 @@ fn template(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         match child.kind() {
             "template_substitution" => {
                 text += "{}";
-                parts.extend(child.named_child(0).map(|inner| expression(low, inner)));
+                parts.extend(first(child).map(|inner| low.expression(inner)));
             }
             _ => text += &low.text(child),
         }
@@ -356,13 +329,13 @@ fn template(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
 }
 
 fn call(low: &mut Lowering<'_>, node: Node<'_>, name: &str) -> ExprKind {
-    let callee = boxed(low, node, name);
+    let callee = low.boxed(node, name);
     let outer = low.in_test;
     low.in_test |= callee.root_name().is_some_and(|root| TEST_CALLS.contains(&root));
     let list = field(node, "arguments");
     let args = match list {
-        Some(list) if list.kind() == "arguments" => all(low, list),
-        Some(text) => vec![expression(low, text)],
+        Some(list) if list.kind() == "arguments" => low.all(list),
+        Some(text) => vec![low.expression(text)],
         None => Vec::new(),
     };
     low.in_test = outer;
@@ -376,11 +349,11 @@ fn object(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             "pair" | "pair_pattern" => {
                 let key = low.field_text(entry, "key");
                 let key = key.trim_matches(['"', '\'', '[', ']']).to_owned();
-                record.fields.push((key, *boxed(low, entry, "value")));
+                record.fields.push((key, *low.boxed(entry, "value")));
             }
             "shorthand_property_identifier" | "shorthand_property_identifier_pattern" => {
                 let name = low.text(entry);
-                record.fields.push((name, expression(low, entry)));
+                record.fields.push((name, low.expression(entry)));
             }
             "method_definition" => {
                 let name = low.field_text(entry, "name");
@@ -390,7 +363,7 @@ fn object(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                 record.fields.push((name, lambda));
             }
             "spread_element" | "rest_pattern" => {
-                record.spread.extend(entry.named_child(0).map(|inner| expression(low, inner)));
+                record.spread.extend(first(entry).map(|inner| low.expression(inner)));
             }
             _ => {}
         }
@@ -400,7 +373,7 @@ fn object(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
 
 fn unary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let operator = low.field_text(node, "operator");
-    let inner = boxed(low, node, "argument");
+    let inner = low.boxed(node, "argument");
     match (operator.as_str(), &inner.kind) {
         ("-", ExprKind::Number(value)) => ExprKind::Number(-value),
         ("+", _) => inner.kind,

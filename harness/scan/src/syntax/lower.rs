@@ -1,6 +1,6 @@
 //! What the lowering of each language shares: parsing with a bound, places, and ends that are open.
 
-use super::{Comment, Expr, ExprKind, Function, Span, Stmt, StmtKind, Unit};
+use super::{Arm, Class, Comment, Expr, ExprKind, Function, Span, Stmt, StmtKind, Unit};
 use crate::file::Language;
 use std::ops::ControlFlow;
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
@@ -36,17 +36,35 @@ pub(crate) fn children(node: Node<'_>) -> Vec<Node<'_>> {
     node.named_children(&mut cursor).filter(|child| !child.is_extra()).collect()
 }
 
+/// The first named child that is no comment.
+pub(crate) fn first(node: Node<'_>) -> Option<Node<'_>> {
+    let mut cursor = node.walk();
+    node.named_children(&mut cursor).find(|child| !child.is_extra())
+}
+
 /// The named child in this field.
 pub(crate) fn field<'a>(node: Node<'a>, name: &str) -> Option<Node<'a>> {
     node.child_by_field_name(name)
 }
 
+/// Lowers one expression of a language; what is in it by `Lowering::expression`.
+type Here = fn(&mut Lowering<'_>, Node<'_>) -> ExprKind;
+
+/// An arm that only gives a value.
+pub(crate) fn arm(pattern: &str, value: Expr) -> Arm {
+    let span = value.span;
+    Arm { pattern: pattern.to_owned(), body: vec![Stmt { kind: StmtKind::Value(value), span }] }
+}
+
 /// The unit that grows, and where in a file its text stands.
 pub(crate) struct Lowering<'a> {
     pub(crate) text: &'a str,
-    pub(crate) first_line: usize,
+    /// The place in the file of what follows the first `skipped` bytes of the text, which stand in its first line.
+    at: Span,
+    skipped: usize,
     pub(crate) unit: Unit,
     depth: usize,
+    here: Here,
     /// The type whose methods are being read.
     pub(crate) owner: Option<String>,
     /// Whether what is being read is code of tests.
@@ -55,10 +73,29 @@ pub(crate) struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     /// With the module's own function as the first one, still empty.
-    pub(crate) fn new(text: &'a str, first_line: usize) -> Self {
+    pub(crate) fn new(text: &'a str, first_line: usize, here: Here) -> Self {
         let mut unit = Unit::default();
         unit.functions.push(Function::default());
-        Self { text, first_line, unit, depth: 0, owner: None, in_test: false }
+        let at = Span { line: first_line, column: 1, ..Span::default() };
+        Self { text, at, skipped: 0, unit, depth: 0, here, owner: None, in_test: false }
+    }
+
+    /// Does this with another text that stands for a piece of this one: the piece is at `at`, and in the text after
+    /// `skipped` bytes.
+    pub(crate) fn within<T>(
+        &mut self,
+        text: &str,
+        skipped: usize,
+        at: Span,
+        work: impl FnOnce(&mut Lowering<'_>) -> T,
+    ) -> T {
+        let Self { unit, depth, here, owner, in_test, .. } = self;
+        let (unit, owner) = (std::mem::take(unit), owner.take());
+        let (depth, here, in_test) = (*depth, *here, *in_test);
+        let mut inner = Lowering { text, at, skipped, unit, depth, here, owner, in_test };
+        let done = work(&mut inner);
+        (self.unit, self.owner) = (inner.unit, inner.owner);
+        done
     }
 
     pub(crate) fn text(&self, node: Node<'_>) -> String {
@@ -72,11 +109,16 @@ impl<'a> Lowering<'a> {
 
     pub(crate) fn span(&self, node: Node<'_>) -> Span {
         let point = node.start_position();
+        let moved = |byte: usize| (self.at.start + byte).saturating_sub(self.skipped);
+        let column = match point.row {
+            0 => (self.at.column + point.column).saturating_sub(self.skipped),
+            _ => point.column + 1,
+        };
         Span {
-            start: node.start_byte(),
-            end: node.end_byte(),
-            line: self.first_line + point.row,
-            column: point.column + 1,
+            start: moved(node.start_byte()),
+            end: moved(node.end_byte()),
+            line: self.at.line + point.row,
+            column,
         }
     }
 
@@ -86,6 +128,33 @@ impl<'a> Lowering<'a> {
 
     pub(crate) fn stmt(&self, node: Node<'_>, kind: StmtKind) -> Stmt {
         Stmt { kind, span: self.span(node) }
+    }
+
+    /// An expression, one level deeper.
+    pub(crate) fn expression(&mut self, node: Node<'_>) -> Expr {
+        let here = self.here;
+        let kind = self.deeper(|low| here(low, node));
+        self.expr(node, kind.unwrap_or(ExprKind::Other(Vec::new())))
+    }
+
+    /// The expression in a field; where there is none, null.
+    pub(crate) fn boxed(&mut self, node: Node<'_>, name: &str) -> Box<Expr> {
+        Box::new(match field(node, name) {
+            Some(child) => self.expression(child),
+            None => self.expr(node, ExprKind::Null),
+        })
+    }
+
+    /// All children as expressions.
+    pub(crate) fn all(&mut self, node: Node<'_>) -> Vec<Expr> {
+        children(node).into_iter().map(|child| self.expression(child)).collect()
+    }
+
+    /// Adds a class and gives the statement that declares it.
+    pub(crate) fn class(&mut self, node: Node<'_>, class: Class) -> Stmt {
+        let at = self.unit.classes.len();
+        self.unit.classes.push(class);
+        self.stmt(node, StmtKind::Class(at))
     }
 
     /// Goes one level down and does this there; none where it is too deep.
@@ -111,8 +180,8 @@ impl<'a> Lowering<'a> {
         each_node(root, &mut |node| {
             if node.kind().contains("comment") && !node.kind().starts_with("doc_comment") {
                 self.unit.comments.push(Comment {
-                    line: self.first_line + node.start_position().row,
-                    end_line: self.first_line + node.end_position().row,
+                    line: self.at.line + node.start_position().row,
+                    end_line: self.at.line + node.end_position().row,
                     text: text_of(node, self.text).trim_end().to_owned(),
                 });
                 return false;
@@ -147,13 +216,9 @@ pub(crate) fn has_open_end(root: Node<'_>, text: &str) -> bool {
     let mut open = 0i64;
     let mut missing_at_end = false;
     let mut error_at_end = false;
-    let mut first_error = usize::MAX;
     each_node(root, &mut |node| {
         let kind = node.kind();
         let at_end = node.end_byte() >= end && node.start_byte() <= end;
-        if node.is_error() || node.is_missing() {
-            first_error = first_error.min(node.start_byte());
-        }
         missing_at_end |= node.is_missing() && at_end;
         error_at_end |= node.is_error() && at_end;
         if node.child_count() == 0 && !node.is_missing() {

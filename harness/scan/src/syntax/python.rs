@@ -1,6 +1,6 @@
 //! Python, lowered.
 
-use super::lower::{Lowering, children, field};
+use super::lower::{Lowering, arm, children, field, first};
 use super::{
     Arg, Arm, Class, ClassField, Expr, ExprKind, Function, Handler, Param, Record, Stmt, StmtKind,
     Unit,
@@ -9,7 +9,7 @@ use tree_sitter::Node;
 
 /// Lowers a module.
 pub(super) fn lower(root: Node<'_>, text: &str, first_line: usize) -> Unit {
-    let mut lowering = Lowering::new(text, first_line);
+    let mut lowering = Lowering::new(text, first_line, expression_here);
     lowering.comments(root);
     let body = statements(&mut lowering, root);
     lowering.unit.functions[0].body = body;
@@ -32,17 +32,17 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
     let kind = match node.kind() {
         "expression_statement" => return expression_statement(low, node),
         "return_statement" => {
-            let value = node.named_child(0).map(|value| expression(low, value));
+            let value = first(node).map(|value| low.expression(value));
             StmtKind::Return(value)
         }
         "if_statement" => return Some(conditional(low, node)),
         "for_statement" => {
-            let head = field(node, "right").map(|head| expression(low, head));
-            let target = field(node, "left").map(|target| expression(low, target));
+            let head = field(node, "right").map(|head| low.expression(head));
+            let target = field(node, "left").map(|target| low.expression(target));
             StmtKind::Loop { head, target, body: body(low, node, "body"), counted: true }
         }
         "while_statement" => {
-            let head = field(node, "condition").map(|head| expression(low, head));
+            let head = field(node, "condition").map(|head| low.expression(head));
             StmtKind::Loop { head, target: None, body: body(low, node, "body"), counted: false }
         }
         "try_statement" => guarded(low, node),
@@ -50,15 +50,13 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
         "function_definition" => return Some(function(low, node, Vec::new())),
         "class_definition" => return Some(class(low, node)),
         "decorated_definition" => return decorated(low, node),
-        "raise_statement" => {
-            StmtKind::Throw(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "raise_statement" => StmtKind::Throw(first(node).map(|value| low.expression(value))),
         "assert_statement" => {
-            let parts = children(node).into_iter().map(|part| expression(low, part)).collect();
+            let parts = children(node).into_iter().map(|part| low.expression(part)).collect();
             StmtKind::Eval(low.expr(node, ExprKind::Other(parts)))
         }
         "delete_statement" => {
-            let targets = children(node).into_iter().map(|target| expression(low, target));
+            let targets = children(node).into_iter().map(|target| low.expression(target));
             let targets = targets.flat_map(|target| match target.kind {
                 ExprKind::List(items) => items,
                 _ => vec![target],
@@ -76,16 +74,16 @@ fn statement_here(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
 }
 
 fn expression_statement(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> {
-    let inner = node.named_child(0)?;
+    let inner = first(node)?;
     let assignment = matches!(inner.kind(), "assignment" | "augmented_assignment");
     if !assignment {
-        let value = expression(low, inner);
+        let value = low.expression(inner);
         return Some(low.stmt(node, StmtKind::Eval(value)));
     }
-    let target = expression(low, field(inner, "left")?);
+    let target = low.expression(field(inner, "left")?);
     let augmented = inner.kind() == "augmented_assignment";
     let value = match field(inner, "right") {
-        Some(value) => expression(low, value),
+        Some(value) => low.expression(value),
         // A declaration without a value: its type says nothing of a result.
         None => low.expr(inner, ExprKind::Other(Vec::new())),
     };
@@ -102,27 +100,22 @@ fn expression_statement(low: &mut Lowering<'_>, node: Node<'_>) -> Option<Stmt> 
 }
 
 fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
-    let condition = match field(node, "condition") {
-        Some(condition) => expression(low, condition),
-        None => low.expr(node, ExprKind::Null),
-    };
-    let then = body(low, node, "consequence");
     let mut cursor = node.walk();
     let others: Vec<_> = node.children_by_field_name("alternative", &mut cursor).collect();
-    let mut otherwise = Vec::new();
-    for other in others.into_iter().rev() {
-        otherwise = match other.kind() {
-            "elif_clause" => {
-                let condition = match field(other, "condition") {
-                    Some(condition) => expression(low, condition),
-                    None => low.expr(other, ExprKind::Null),
-                };
-                let then = body(low, other, "consequence");
-                vec![low.stmt(other, StmtKind::If { condition, then, otherwise })]
-            }
-            _ => body(low, other, "body"),
-        };
-    }
+    chosen(low, node, &others)
+}
+
+/// An `if` or `elif` and what is there instead of it; each `elif` is one level deeper.
+fn chosen(low: &mut Lowering<'_>, node: Node<'_>, others: &[Node<'_>]) -> Stmt {
+    let condition = *low.boxed(node, "condition");
+    let then = body(low, node, "consequence");
+    let otherwise = match others.split_first() {
+        Some((other, rest)) if other.kind() == "elif_clause" => {
+            low.deeper(|low| chosen(low, *other, rest)).into_iter().collect()
+        }
+        Some((other, _)) => body(low, *other, "body"),
+        None => Vec::new(),
+    };
     low.stmt(node, StmtKind::If { condition, then, otherwise })
 }
 
@@ -169,14 +162,14 @@ fn with(low: &mut Lowering<'_>, node: Node<'_>) -> StmtKind {
                 }
                 _ => (value, None),
             };
-            items.push((expression(low, value), name));
+            items.push((low.expression(value), name));
         }
     }
     StmtKind::With { items, body: body(low, node, "body") }
 }
 
 fn matching(low: &mut Lowering<'_>, node: Node<'_>) -> StmtKind {
-    let subject = field(node, "subject").map(|subject| expression(low, subject));
+    let subject = field(node, "subject").map(|subject| low.expression(subject));
     let cases = field(node, "body").map(children).unwrap_or_default();
     let arm = |case: Node<'_>| {
         let pattern = children(case).first().map(|pattern| low.text(*pattern)).unwrap_or_default();
@@ -215,7 +208,7 @@ fn params(low: &Lowering<'_>, list: Node<'_>) -> Vec<Param> {
     let one = |param: Node<'_>| {
         let name = field(param, "name").or_else(|| match param.kind() {
             "identifier" => Some(param),
-            _ => param.named_child(0),
+            _ => first(param),
         });
         let name = name.map(|name| low.text(name)).unwrap_or_default();
         Param { name, kind: low.field_text(param, "type") }
@@ -244,25 +237,7 @@ fn class(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
             _ => {}
         }
     }
-    low.unit.classes.push(class);
-    let at = low.unit.classes.len() - 1;
-    low.stmt(node, StmtKind::Class(at))
-}
-
-fn expression(low: &mut Lowering<'_>, node: Node<'_>) -> Expr {
-    let kind = low.deeper(|low| expression_here(low, node));
-    low.expr(node, kind.unwrap_or(ExprKind::Other(Vec::new())))
-}
-
-fn boxed(low: &mut Lowering<'_>, node: Node<'_>, name: &str) -> Box<Expr> {
-    Box::new(match field(node, name) {
-        Some(child) => expression(low, child),
-        None => low.expr(node, ExprKind::Null),
-    })
-}
-
-fn all(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Expr> {
-    children(node).into_iter().map(|child| expression(low, child)).collect()
+    low.class(node, class)
 }
 
 fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
@@ -274,37 +249,37 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         "none" => ExprKind::Null,
         "string" | "concatenated_string" => string(low, node),
         "attribute" => {
-            ExprKind::Member(boxed(low, node, "object"), low.field_text(node, "attribute"))
+            ExprKind::Member(low.boxed(node, "object"), low.field_text(node, "attribute"))
         }
-        "subscript" => ExprKind::Index(boxed(low, node, "value"), boxed(low, node, "subscript")),
+        "subscript" => ExprKind::Index(low.boxed(node, "value"), low.boxed(node, "subscript")),
         "call" => call(low, node),
         "dictionary" => dictionary(low, node),
         "list" | "tuple" | "set" | "expression_list" | "pattern_list" | "tuple_pattern" => {
-            ExprKind::List(all(low, node))
+            ExprKind::List(low.all(node))
         }
         "list_comprehension" | "set_comprehension" | "generator_expression" => {
             comprehension(low, node)
         }
         "dictionary_comprehension" => comprehension(low, node),
-        "pair" => ExprKind::List(all(low, node)),
+        "pair" => ExprKind::List(low.all(node)),
         "binary_operator" | "boolean_operator" => {
             let operator = low.field_text(node, "operator");
-            ExprKind::Binary(operator, boxed(low, node, "left"), boxed(low, node, "right"))
+            ExprKind::Binary(operator, low.boxed(node, "left"), low.boxed(node, "right"))
         }
         "comparison_operator" => comparison(low, node),
-        "not_operator" => ExprKind::Not(boxed(low, node, "argument")),
-        "unary_operator" => match expression(low, node.named_child(0).unwrap_or(node)) {
+        "not_operator" => ExprKind::Not(low.boxed(node, "argument")),
+        "unary_operator" => match low.expression(first(node).unwrap_or(node)) {
             Expr { kind: ExprKind::Number(value), .. } => ExprKind::Number(-value),
             inner => ExprKind::Other(vec![inner]),
         },
         "conditional_expression" => ternary(low, node),
         "lambda" => lambda(low, node),
-        "named_expression" => boxed(low, node, "value").kind,
-        "await" | "parenthesized_expression" => match node.named_child(0) {
-            Some(inner) => expression(low, inner).kind,
+        "named_expression" => low.boxed(node, "value").kind,
+        "await" | "parenthesized_expression" => match first(node) {
+            Some(inner) => low.expression(inner).kind,
             None => ExprKind::Null,
         },
-        _ => ExprKind::Other(all(low, node)),
+        _ => ExprKind::Other(low.all(node)),
     }
 }
 
@@ -325,9 +300,9 @@ fn string(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             "string_content" => text += &low.text(child),
             "interpolation" => {
                 text += "{}";
-                parts.extend(field(child, "expression").map(|inner| expression(low, inner)));
+                parts.extend(field(child, "expression").map(|inner| low.expression(inner)));
             }
-            "string" => match expression(low, child).kind {
+            "string" => match low.expression(child).kind {
                 ExprKind::Text(inner) => text += &inner,
                 ExprKind::Template(inner, more) => {
                     text += &inner;
@@ -342,7 +317,7 @@ fn string(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
 }
 
 fn call(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
-    let callee = boxed(low, node, "function");
+    let callee = low.boxed(node, "function");
     let list = field(node, "arguments");
     let mut args = Vec::new();
     match list {
@@ -352,12 +327,12 @@ fn call(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                 let name = keyword.then(|| low.field_text(arg, "name"));
                 let spread = arg.kind() == "dictionary_splat";
                 let inner = if keyword { field(arg, "value").unwrap_or(arg) } else { arg };
-                let inner = if spread { inner.named_child(0).unwrap_or(inner) } else { inner };
+                let inner = if spread { first(inner).unwrap_or(inner) } else { inner };
                 let name = if spread { Some("**".to_owned()) } else { name };
-                args.push(Arg { name, value: expression(low, inner) });
+                args.push(Arg { name, value: low.expression(inner) });
             }
         }
-        Some(generator) => args.push(Arg { name: None, value: expression(low, generator) }),
+        Some(generator) => args.push(Arg { name: None, value: low.expression(generator) }),
         None => {}
     }
     // A dictionary by its constructor is a dictionary.
@@ -380,8 +355,8 @@ fn dictionary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     for entry in children(node) {
         match entry.kind() {
             "pair" => {
-                let key = *boxed(low, entry, "key");
-                let value = *boxed(low, entry, "value");
+                let key = *low.boxed(entry, "key");
+                let value = *low.boxed(entry, "value");
                 match key.kind {
                     ExprKind::Text(key) => record.fields.push((key, value)),
                     ExprKind::Name(_) | ExprKind::Member(..) => {
@@ -390,22 +365,22 @@ fn dictionary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
                     _ => record.fields.push((String::new(), value)),
                 }
             }
-            _ => record.spread.extend(entry.named_child(0).map(|inner| expression(low, inner))),
+            _ => record.spread.extend(first(entry).map(|inner| low.expression(inner))),
         }
     }
     ExprKind::Record(record)
 }
 
 fn comprehension(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
-    let element = boxed(low, node, "body");
+    let element = low.boxed(node, "body");
     let mut sources = Vec::new();
     for clause in children(node) {
         match clause.kind() {
             "for_in_clause" => {
-                sources.extend(field(clause, "right").map(|right| expression(low, right)));
+                sources.extend(field(clause, "right").map(|right| low.expression(right)));
             }
             "if_clause" => {
-                sources.extend(clause.named_child(0).map(|condition| expression(low, condition)));
+                sources.extend(first(clause).map(|condition| low.expression(condition)));
             }
             _ => {}
         }
@@ -413,24 +388,40 @@ fn comprehension(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     ExprKind::Each(element, sources)
 }
 
+/// Sides of a chained comparison beyond this are not looked at.
+const MAX_SIDES: usize = 100;
+
 fn comparison(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let mut cursor = node.walk();
     let operators: Vec<_> = node
         .children_by_field_name("operators", &mut cursor)
         .map(|operator| low.text(operator))
         .collect();
-    let mut sides = all(low, node).into_iter();
-    let Some(mut left) = sides.next() else { return ExprKind::Null };
-    for (at, right) in sides.enumerate() {
-        let operator = operators.get(at).cloned().unwrap_or_else(|| "==".to_owned());
-        let kind = ExprKind::Binary(operator, Box::new(left), Box::new(right));
-        left = low.expr(node, kind);
-    }
-    left.kind
+    let sides: Vec<_> = children(node).into_iter().take(MAX_SIDES).collect();
+    compared(low, node, &sides, &operators).kind
+}
+
+/// The last side compared with all before it, which are one level deeper.
+fn compared(
+    low: &mut Lowering<'_>,
+    node: Node<'_>,
+    sides: &[Node<'_>],
+    operators: &[String],
+) -> Expr {
+    let (right, before) = match sides.split_last() {
+        Some((only, [])) => return low.expression(*only),
+        Some(parts) => parts,
+        None => return low.expr(node, ExprKind::Null),
+    };
+    let left = low.deeper(|low| compared(low, node, before, operators));
+    let left = left.unwrap_or_else(|| low.expr(node, ExprKind::Other(Vec::new())));
+    let right = low.expression(*right);
+    let operator = operators.get(before.len() - 1).cloned().unwrap_or_else(|| "==".to_owned());
+    low.expr(node, ExprKind::Binary(operator, Box::new(left), Box::new(right)))
 }
 
 fn ternary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
-    let mut parts = all(low, node).into_iter();
+    let mut parts = low.all(node).into_iter();
     let (Some(then), Some(condition), Some(otherwise)) = (parts.next(), parts.next(), parts.next())
     else {
         return ExprKind::Null;
@@ -438,14 +429,9 @@ fn ternary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     ExprKind::Branch(vec![condition], vec![arm("if", then), arm("else", otherwise)])
 }
 
-fn arm(pattern: &str, value: Expr) -> Arm {
-    let span = value.span;
-    Arm { pattern: pattern.to_owned(), body: vec![Stmt { kind: StmtKind::Value(value), span }] }
-}
-
 fn lambda(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let params = field(node, "parameters").map(|list| params(low, list)).unwrap_or_default();
-    let value = *boxed(low, node, "body");
+    let value = *low.boxed(node, "body");
     let span = value.span;
     ExprKind::Lambda(params, vec![Stmt { kind: StmtKind::Return(Some(value)), span }])
 }

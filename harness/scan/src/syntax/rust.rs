@@ -1,6 +1,6 @@
 //! Rust, lowered.
 
-use super::lower::{Lowering, children, field};
+use super::lower::{Lowering, children, field, first};
 use super::rust_macros;
 use super::{
     Arg, Arm, Class, ClassField, Expr, ExprKind, Function, Param, Record, Stmt, StmtKind, Unit,
@@ -9,7 +9,7 @@ use tree_sitter::Node;
 
 /// Lowers a file.
 pub(super) fn lower(root: Node<'_>, text: &str, first_line: usize) -> Unit {
-    let mut lowering = Lowering::new(text, first_line);
+    let mut lowering = Lowering::new(text, first_line, expression_here);
     lowering.comments(root);
     let body = items(&mut lowering, root);
     lowering.unit.functions[0].body = body;
@@ -79,15 +79,15 @@ fn item(low: &mut Lowering<'_>, node: Node<'_>, attributes: Vec<String>) -> Opti
             (low.owner, low.in_test) = outer;
             StmtKind::Block(body)
         }
-        "struct_item" => structure(low, node, &attributes),
+        "struct_item" => return Some(structure(low, node, &attributes)),
         "use_declaration" => StmtKind::Import(low.text(node)),
         "const_item" | "static_item" => {
             let target = low.expr(node, ExprKind::Name(low.field_text(node, "name")));
-            StmtKind::Assign { target, value: *boxed(low, node, "value"), augmented: false }
+            StmtKind::Assign { target, value: *low.boxed(node, "value"), augmented: false }
         }
         "let_declaration" => declaration(low, node)?,
         "expression_statement" => {
-            let inner = node.named_child(0)?;
+            let inner = first(node)?;
             return low.deeper(|low| item(low, inner, attributes)).flatten();
         }
         "empty_statement"
@@ -107,12 +107,12 @@ fn item(low: &mut Lowering<'_>, node: Node<'_>, attributes: Vec<String>) -> Opti
 fn flow(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
     let kind = match node.kind() {
         "if_expression" if !low.field_text(node, "condition").starts_with("let ") => {
-            let condition = *boxed(low, node, "condition");
+            let condition = *low.boxed(node, "condition");
             let then = field(node, "consequence").map(|block| valued(low, block, StmtKind::Value));
-            let other = field(node, "alternative").and_then(|clause| clause.named_child(0));
+            let other = field(node, "alternative").and_then(first);
             let otherwise = match other {
                 Some(block) if block.kind() == "block" => valued(low, block, StmtKind::Value),
-                Some(nested) => vec![flow(low, nested)],
+                Some(nested) => low.deeper(|low| flow(low, nested)).into_iter().collect(),
                 None => Vec::new(),
             };
             // With an `else` it may be the value of its block.
@@ -127,28 +127,26 @@ fn flow(low: &mut Lowering<'_>, node: Node<'_>) -> Stmt {
             StmtKind::If { condition, then: then.unwrap_or_default(), otherwise }
         }
         "while_expression" | "loop_expression" => {
-            let head = field(node, "condition").map(|head| expression(low, head));
+            let head = field(node, "condition").map(|head| low.expression(head));
             let body = field(node, "body").map(|body| items(low, body)).unwrap_or_default();
             StmtKind::Loop { head, target: None, body, counted: false }
         }
         "for_expression" => {
-            let head = field(node, "value").map(|head| expression(low, head));
+            let head = field(node, "value").map(|head| low.expression(head));
             let target = field(node, "pattern").map(|pattern| name_of(low, pattern));
             let body = field(node, "body").map(|body| items(low, body)).unwrap_or_default();
             StmtKind::Loop { head, target, body, counted: true }
         }
-        "return_expression" => {
-            StmtKind::Return(node.named_child(0).map(|value| expression(low, value)))
-        }
+        "return_expression" => StmtKind::Return(first(node).map(|value| low.expression(value))),
         "assignment_expression" | "compound_assignment_expr" => {
             let augmented = node.kind() == "compound_assignment_expr";
-            let target = *boxed(low, node, "left");
-            StmtKind::Assign { target, value: *boxed(low, node, "right"), augmented }
+            let target = *low.boxed(node, "left");
+            StmtKind::Assign { target, value: *low.boxed(node, "right"), augmented }
         }
         "break_expression" => StmtKind::Break,
         "continue_expression" => StmtKind::Skip,
         "block" | "unsafe_block" => StmtKind::Block(items(low, inner_block(node))),
-        _ => StmtKind::Eval(expression(low, node)),
+        _ => StmtKind::Eval(low.expression(node)),
     };
     low.stmt(node, kind)
 }
@@ -161,7 +159,7 @@ fn declaration(low: &mut Lowering<'_>, node: Node<'_>) -> Option<StmtKind> {
     let pattern = field(node, "pattern")?;
     let target = name_of(low, pattern);
     let value = field(node, "value")?;
-    let value = expression(low, value);
+    let value = low.expression(value);
     // `let … else { … }`: what is done where the pattern does not match.
     if let Some(other) = field(node, "alternative") {
         let body = items(low, inner_block(other));
@@ -175,12 +173,15 @@ fn declaration(low: &mut Lowering<'_>, node: Node<'_>) -> Option<StmtKind> {
 
 /// The name that a pattern binds, or its names.
 fn name_of(low: &Lowering<'_>, pattern: Node<'_>) -> Expr {
+    let mut pattern = pattern;
+    while matches!(pattern.kind(), "mut_pattern" | "ref_pattern") {
+        match children(pattern).pop() {
+            Some(inner) => pattern = inner,
+            None => break,
+        }
+    }
     let kind = match pattern.kind() {
         "identifier" => ExprKind::Name(low.text(pattern)),
-        "mut_pattern" | "ref_pattern" => match children(pattern).pop() {
-            Some(inner) => return name_of(low, inner),
-            None => ExprKind::Null,
-        },
         _ => ExprKind::List(
             children(pattern)
                 .into_iter()
@@ -210,7 +211,7 @@ fn function(low: &mut Lowering<'_>, node: Node<'_>, attributes: Vec<String>) -> 
     low.define(node, Function { name, owner, params, body, attributes, is_test, span })
 }
 
-fn structure(low: &mut Lowering<'_>, node: Node<'_>, attributes: &[String]) -> StmtKind {
+fn structure(low: &mut Lowering<'_>, node: Node<'_>, attributes: &[String]) -> Stmt {
     let is_test = low.in_test || is_test(attributes);
     let mut class = Class { name: low.field_text(node, "name"), is_test, ..Class::default() };
     let mut given = String::new();
@@ -224,31 +225,14 @@ fn structure(low: &mut Lowering<'_>, node: Node<'_>, attributes: &[String]) -> S
             }
         }
     }
-    low.unit.classes.push(class);
-    StmtKind::Class(low.unit.classes.len() - 1)
-}
-
-pub(super) fn expression(low: &mut Lowering<'_>, node: Node<'_>) -> Expr {
-    let kind = low.deeper(|low| expression_here(low, node));
-    low.expr(node, kind.unwrap_or(ExprKind::Other(Vec::new())))
-}
-
-fn boxed(low: &mut Lowering<'_>, node: Node<'_>, name: &str) -> Box<Expr> {
-    Box::new(match field(node, name) {
-        Some(child) => expression(low, child),
-        None => low.expr(node, ExprKind::Null),
-    })
-}
-
-fn all(low: &mut Lowering<'_>, node: Node<'_>) -> Vec<Expr> {
-    children(node).into_iter().map(|child| expression(low, child)).collect()
+    low.class(node, class)
 }
 
 fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     match node.kind() {
         "identifier" | "self" | "field_identifier" => ExprKind::Name(low.text(node)),
         "scoped_identifier" => path(&low.text(node), low, node).kind,
-        "generic_function" => boxed(low, node, "function").kind,
+        "generic_function" => low.boxed(node, "function").kind,
         "integer_literal" | "float_literal" => number(&low.text(node)),
         "boolean_literal" => ExprKind::Truth(low.text(node) == "true"),
         "string_literal" | "raw_string_literal" | "char_literal" => {
@@ -258,25 +242,25 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             )
         }
         "field_expression" => {
-            ExprKind::Member(boxed(low, node, "value"), low.field_text(node, "field"))
+            ExprKind::Member(low.boxed(node, "value"), low.field_text(node, "field"))
         }
         "index_expression" => {
-            let mut parts = all(low, node).into_iter();
+            let mut parts = low.all(node).into_iter();
             match (parts.next(), parts.next()) {
                 (Some(of), Some(at)) => ExprKind::Index(Box::new(of), Box::new(at)),
                 _ => ExprKind::Null,
             }
         }
         "call_expression" => {
-            let callee = boxed(low, node, "function");
-            let args = field(node, "arguments").map(|list| all(low, list)).unwrap_or_default();
+            let callee = low.boxed(node, "function");
+            let args = field(node, "arguments").map(|list| low.all(list)).unwrap_or_default();
             let args = args.into_iter().map(|value| Arg { name: None, value }).collect();
             ExprKind::Call(callee, args)
         }
         "macro_invocation" => rust_macros::lower(low, node),
         "binary_expression" => {
             let operator = low.field_text(node, "operator");
-            ExprKind::Binary(operator, boxed(low, node, "left"), boxed(low, node, "right"))
+            ExprKind::Binary(operator, low.boxed(node, "left"), low.boxed(node, "right"))
         }
         "unary_expression" => unary(low, node),
         "reference_expression"
@@ -284,11 +268,11 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         | "await_expression"
         | "parenthesized_expression"
         | "type_cast_expression" => {
-            let inner = field(node, "value").or_else(|| node.named_child(0));
-            inner.map_or(ExprKind::Null, |inner| expression(low, inner).kind)
+            let inner = field(node, "value").or_else(|| first(node));
+            inner.map_or(ExprKind::Null, |inner| low.expression(inner).kind)
         }
         "struct_expression" => literal(low, node),
-        "array_expression" | "tuple_expression" => ExprKind::List(all(low, node)),
+        "array_expression" | "tuple_expression" => ExprKind::List(low.all(node)),
         "if_expression" => conditional(low, node),
         "match_expression" => matching(low, node),
         "closure_expression" => closure(low, node),
@@ -308,14 +292,18 @@ fn expression_here(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             let body = vec![flow(low, node)];
             ExprKind::Branch(Vec::new(), vec![Arm { pattern: String::new(), body }])
         }
-        _ => ExprKind::Other(all(low, node)),
+        _ => ExprKind::Other(low.all(node)),
     }
 }
+
+/// Names of a path beyond this are not looked at.
+const MAX_PARTS: usize = 32;
 
 /// `a::b::c` as `a.b.c`, without what stands in angle brackets.
 fn path(text: &str, low: &Lowering<'_>, node: Node<'_>) -> Expr {
     let mut found: Option<Expr> = None;
-    for part in text.split("::").filter(|part| !part.is_empty() && !part.contains(['<', '>'])) {
+    let parts = text.split("::").filter(|part| !part.is_empty() && !part.contains(['<', '>']));
+    for part in parts.take(MAX_PARTS) {
         let name = part.trim().to_owned();
         let kind = match found.take() {
             Some(outer) => ExprKind::Member(Box::new(outer), name),
@@ -338,8 +326,8 @@ fn number(text: &str) -> ExprKind {
 
 fn unary(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let operator = low.text(node).chars().next();
-    let Some(inner) = node.named_child(0) else { return ExprKind::Null };
-    let inner = expression(low, inner);
+    let Some(inner) = first(node) else { return ExprKind::Null };
+    let inner = low.expression(inner);
     match (operator, inner.kind) {
         (Some('-'), ExprKind::Number(value)) => ExprKind::Number(-value),
         (Some('!'), kind) => ExprKind::Not(Box::new(Expr { kind, span: inner.span })),
@@ -356,13 +344,13 @@ fn literal(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             "field_initializer" => {
                 let name = field(entry, "field").or_else(|| field(entry, "name"));
                 let name = name.map(|name| low.text(name)).unwrap_or_default();
-                record.fields.push((name, *boxed(low, entry, "value")));
+                record.fields.push((name, *low.boxed(entry, "value")));
             }
             "shorthand_field_initializer" => {
                 let name = low.text(entry);
                 record.fields.push((name.clone(), low.expr(entry, ExprKind::Name(name))));
             }
-            _ => record.spread.extend(entry.named_child(0).map(|inner| expression(low, inner))),
+            _ => record.spread.extend(first(entry).map(|inner| low.expression(inner))),
         }
     }
     ExprKind::Record(record)
@@ -372,8 +360,8 @@ fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
     let condition = field(node, "condition");
     let pattern = condition.and_then(|c| field(c, "pattern")).map(|pattern| low.text(pattern));
     let subject = match condition {
-        Some(condition) if condition.kind() == "let_condition" => *boxed(low, condition, "value"),
-        Some(condition) => expression(low, condition),
+        Some(condition) if condition.kind() == "let_condition" => *low.boxed(condition, "value"),
+        Some(condition) => low.expression(condition),
         None => low.expr(node, ExprKind::Null),
     };
     let then = field(node, "consequence").map(|block| valued(low, block, StmtKind::Value));
@@ -381,11 +369,11 @@ fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         pattern: pattern.unwrap_or_else(|| "if".to_owned()),
         body: then.unwrap_or_default(),
     }];
-    if let Some(other) = field(node, "alternative").and_then(|clause| clause.named_child(0)) {
+    if let Some(other) = field(node, "alternative").and_then(first) {
         let body = match other.kind() {
             "block" => valued(low, other, StmtKind::Value),
             _ => {
-                let value = expression(low, other);
+                let value = low.expression(other);
                 vec![low.stmt(other, StmtKind::Value(value))]
             }
         };
@@ -395,7 +383,7 @@ fn conditional(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
 }
 
 fn matching(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
-    let subject = *boxed(low, node, "value");
+    let subject = *low.boxed(node, "value");
     let mut arms = Vec::new();
     for arm in field(node, "body").map(children).unwrap_or_default() {
         let pattern = low.field_text(arm, "pattern");
@@ -404,7 +392,7 @@ fn matching(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             "block" => valued(low, value, StmtKind::Value),
             "return_expression" => vec![flow(low, value)],
             _ => {
-                let inner = expression(low, value);
+                let inner = low.expression(value);
                 vec![low.stmt(value, StmtKind::Value(inner))]
             }
         };
@@ -422,7 +410,7 @@ fn closure(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
             valued(low, body, |value| StmtKind::Return(Some(value)))
         }
         Some(value) => {
-            let inner = expression(low, value);
+            let inner = low.expression(value);
             vec![low.stmt(value, StmtKind::Return(Some(inner)))]
         }
         None => Vec::new(),

@@ -2,8 +2,8 @@
 //!
 //! tree-sitter leaves the arguments of macros as tokens. They are parsed once more as the arguments of a call.
 
-use super::lower::{Lowering, children, field, parse_tree};
-use super::{Arg, Expr, ExprKind, Record, Span, rust};
+use super::lower::{Lowering, children, field, first, parse_tree};
+use super::{Arg, Expr, ExprKind, Record, Span};
 use crate::file::Language;
 use tree_sitter::Node;
 
@@ -17,8 +17,7 @@ pub(super) fn lower(low: &mut Lowering<'_>, node: Node<'_>) -> ExprKind {
         return ExprKind::Null;
     };
     if last == "json" {
-        let inner = inner_text(low, tokens);
-        let at = low.span(tokens);
+        let (inner, at) = inner_text(low, tokens);
         return low.deeper(|low| json(low, &inner, at)).unwrap_or(ExprKind::Null);
     }
     let values = arguments(low, tokens);
@@ -52,114 +51,89 @@ fn texts(values: Vec<Expr>) -> Vec<Expr> {
     values
 }
 
-fn inner_text(low: &Lowering<'_>, tokens: Node<'_>) -> String {
+/// What stands between the brackets, and where.
+fn inner_text(low: &Lowering<'_>, tokens: Node<'_>) -> (String, Span) {
     let text = low.text(tokens);
     let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
-    inner.to_owned()
+    let at = low.span(tokens);
+    (inner.to_owned(), Span { start: at.start + 1, column: at.column + 1, ..at })
 }
 
 /// The arguments of a macro as expressions; none where they are no expressions.
 fn arguments(low: &mut Lowering<'_>, tokens: Node<'_>) -> Vec<Expr> {
-    let inner = inner_text(low, tokens);
-    let at = low.span(tokens);
+    let (inner, at) = inner_text(low, tokens);
     // `value; count` is a list of one value.
     low.deeper(|low| parsed(low, &inner.replace("; ", ", "), at)).unwrap_or_default()
 }
 
-/// Parses text as the arguments of a call. Places are those of the macro, by lines.
+/// Parses text as the arguments of a call.
 fn parsed(low: &mut Lowering<'_>, inner: &str, at: Span) -> Vec<Expr> {
-    let text = format!("fn f() {{ f({inner}) }}");
+    const BEFORE: &str = "fn f() { f(";
+    let text = format!("{BEFORE}{inner}) }}");
     let Some(tree) = parse_tree(Language::Rust, &text) else { return Vec::new() };
-    let root = tree.root_node();
-    let call = root
-        .named_child(0)
-        .and_then(|function| field(function, "body"))
-        .and_then(|body| body.named_child(0));
-    let call = call
-        .and_then(|n| if n.kind() == "expression_statement" { n.named_child(0) } else { Some(n) });
+    let body = first(tree.root_node()).and_then(|function| field(function, "body"));
+    let call = body.and_then(first);
+    let call =
+        call.and_then(|n| if n.kind() == "expression_statement" { first(n) } else { Some(n) });
     let Some(list) = call.and_then(|call| field(call, "arguments")) else { return Vec::new() };
-    let mut inner_low = Lowering::new(&text, at.line);
-    let values = children(list).into_iter();
-    let mut values: Vec<_> = values.map(|value| rust::expression(&mut inner_low, value)).collect();
-    // Functions that were defined inside are rare, and have no index here.
-    let before = "fn f() { f(".len();
-    for value in &mut values {
-        shift(value, at, before);
-    }
-    low.unit.comments.append(&mut inner_low.unit.comments);
-    values
-}
-
-/// Gives an expression the place that it has in the file; what is inside keeps its order.
-fn shift(value: &mut Expr, at: Span, before: usize) {
-    let move_one = |span: &mut Span| {
-        span.start = (span.start + at.start + 1).saturating_sub(before);
-        span.end = (span.end + at.start + 1).saturating_sub(before);
-        if span.line == at.line {
-            span.column = (span.column + at.column).saturating_sub(before);
-        }
-    };
-    move_one(&mut value.span);
-    match &mut value.kind {
-        ExprKind::Template(_, parts) | ExprKind::List(parts) | ExprKind::Other(parts) => {
-            parts.iter_mut().for_each(|part| shift(part, at, before));
-        }
-        ExprKind::Member(inner, _) | ExprKind::Not(inner) => shift(inner, at, before),
-        ExprKind::Index(left, right) | ExprKind::Binary(_, left, right) => {
-            shift(left, at, before);
-            shift(right, at, before);
-        }
-        ExprKind::Call(callee, args) => {
-            shift(callee, at, before);
-            args.iter_mut().for_each(|arg| shift(&mut arg.value, at, before));
-        }
-        ExprKind::Record(record) => {
-            record.fields.iter_mut().for_each(|(_, value)| shift(value, at, before));
-        }
-        _ => {}
-    }
+    low.within(&text, BEFORE.len(), at, |low| {
+        children(list).into_iter().map(|value| low.expression(value)).collect()
+    })
 }
 
 /// The body of `json!`: objects and lists as they are written, anything else as an expression.
 fn json(low: &mut Lowering<'_>, text: &str, at: Span) -> ExprKind {
     let trimmed = text.trim();
-    let at = moved(text, trimmed, at);
+    let mut reader = Reader { text, read: 0, at };
+    let at = reader.place(trimmed);
     let inside = |open: char, close: char| trimmed.strip_prefix(open)?.strip_suffix(close);
     if let Some(inner) = inside('{', '}') {
         let mut record = Record { name: None, fields: Vec::new(), spread: Vec::new() };
         for part in split(inner, ',') {
             let Some(colon) = split(part, ':').first().map(|key| key.len()) else { continue };
             let (key, value) = (part.get(..colon), part.get(colon + 1..));
-            if let (Some(key), Some(value)) = (key, value) {
-                let at = moved(trimmed, value, at);
-                let kind = low.deeper(|low| json(low, value, at)).unwrap_or(ExprKind::Null);
-                record
-                    .fields
-                    .push((key.trim().trim_matches('"').to_owned(), Expr { kind, span: at }));
+            if let (Some(key), Some(value)) = (key, value.map(str::trim)) {
+                let value = item(low, value, reader.place(value));
+                record.fields.push((key.trim().trim_matches('"').to_owned(), value));
             }
         }
         return ExprKind::Record(record);
     }
     if let Some(inner) = inside('[', ']') {
-        let parts = split(inner, ',').into_iter().filter(|part| !part.trim().is_empty());
-        let items = parts.map(|part| {
-            let at = moved(trimmed, part, at);
-            let kind = low.deeper(|low| json(low, part, at)).unwrap_or(ExprKind::Null);
-            Expr { kind, span: at }
-        });
-        return ExprKind::List(items.collect());
+        let parts = split(inner, ',').into_iter().map(str::trim).filter(|part| !part.is_empty());
+        return ExprKind::List(parts.map(|part| item(low, part, reader.place(part))).collect());
     }
     parsed(low, trimmed, at).into_iter().next().map_or(ExprKind::Null, |value| value.kind)
 }
 
-/// The place of `part`, which is a piece of `whole`, which stands at `at`.
-fn moved(whole: &str, part: &str, at: Span) -> Span {
-    let offset = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len());
-    let skipped = whole.get(..offset).unwrap_or_default();
-    let blank = part.len() - part.trim_start().len();
-    let lines =
-        skipped.matches('\n').count() + part.get(..blank).unwrap_or_default().matches('\n').count();
-    Span { start: at.start + offset, line: at.line + lines, ..at }
+/// A value in `json!`, which stands at `span`.
+fn item(low: &mut Lowering<'_>, text: &str, span: Span) -> Expr {
+    let kind = low.deeper(|low| json(low, text, span)).unwrap_or(ExprKind::Null);
+    Expr { kind, span }
+}
+
+/// Goes through a text from piece to piece and knows where they stand.
+struct Reader<'t> {
+    text: &'t str,
+    /// How many bytes are behind, and the place after them.
+    read: usize,
+    at: Span,
+}
+
+impl Reader<'_> {
+    /// The place of a piece of the text that is not behind.
+    fn place(&mut self, part: &str) -> Span {
+        let to = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        let skipped = self.text.get(self.read..to).unwrap_or_default();
+        self.at.column = match skipped.rfind('\n') {
+            Some(end) => skipped.len() - end,
+            None => self.at.column + skipped.len(),
+        };
+        self.at.start += skipped.len();
+        self.at.line += skipped.matches('\n').count();
+        self.read += skipped.len();
+        Span { end: self.at.start + part.len(), ..self.at }
+    }
 }
 
 /// Splits at a separator that stands in no bracket and no string; `::` is no separator.

@@ -94,6 +94,59 @@ fn macros_of_rust_are_read() {
     );
 }
 
+/// Every expression of a file stands where it says it does: what is read there is read as the same number or name.
+#[test]
+fn places_in_macros_are_those_of_the_file() {
+    let text = "fn f() {\n    let r = json!({\n        \"a\": 1.5, \"b\": [\n\n    7, x],\n        \"c\":\n 2.5\n    });\n    \
+                p!(y, vec![8,\n  9, vec![z; 3]]); q!(w);\n}\n";
+    let unit = Unit::parse(Language::Rust, text, 1).unwrap();
+    let body = &unit.functions[unit.named("f").next().unwrap()].body;
+    let mut seen = 0;
+    visit::expressions(body, &mut |expr| {
+        let shown = match &expr.kind {
+            ExprKind::Number(value) => value.to_string(),
+            ExprKind::Name(name) if !name.ends_with('!') => name.clone(),
+            _ => return,
+        };
+        let Span { start, end, line, column } = expr.span;
+        assert_eq!(text.get(start..end), Some(shown.as_str()), "{:?}", expr.span);
+        let before = &text[..start];
+        assert_eq!(line, before.matches('\n').count() + 1, "{shown}");
+        assert_eq!(column, start - before.rfind('\n').map_or(0, |end| end + 1) + 1, "{shown}");
+        seen += 1;
+    });
+    assert_eq!(seen, 11);
+}
+
+/// The numbers of a text.
+#[track_caller]
+fn check_numbers(name: &str, text: &str, expect: &[f64]) {
+    let language = Language::of(std::path::Path::new(name)).unwrap();
+    let unit = Unit::parse(language, text, 1).unwrap();
+    let mut found = Vec::new();
+    for function in &unit.functions {
+        visit::expressions(&function.body, &mut |expr| {
+            if let ExprKind::Number(value) = expr.kind {
+                found.push(value);
+            }
+        });
+    }
+    assert_eq!(found, expect, "{name}: {text}");
+}
+
+#[test]
+fn comments_and_types_are_no_values() {
+    check_numbers("a.py", "def f():\n    return ( # why\n        1.5)\n", &[1.5]);
+    check_numbers("a.py", "x = -( # why\n  1.5)\ny = {**( # why\n  {\"a\": 2})}\n", &[-1.5, 2.0]);
+    check_numbers("a.js", "x = (/* why */ 1.5);\ny = `${/* why */ 2}`;\n", &[1.5, 2.0]);
+    check_numbers("a.js", "function f() { return /* why */ 1.5; }\n", &[1.5]);
+    check_numbers("a.js", "if (a) {} else /* why */ { x = 1.5; }\n", &[1.5]);
+    check_numbers("a.rs", "fn f() { return /* why */ 1.5; }\n", &[1.5]);
+    check_numbers("a.rs", "fn f() { x = (/* why */ 1.5); y = -/* why */ 2.0; }\n", &[1.5, -2.0]);
+    check_numbers("a.rs", "fn f() { if a {} else /* why */ { x = 1.5; } }\n", &[1.5]);
+    check_numbers("a.ts", "x = <number>12.5;\n", &[12.5]);
+}
+
 #[test]
 fn an_end_in_the_middle_is_told_from_other_errors() {
     let open = |language, text| Unit::parse(language, text, 1).unwrap().open_end;

@@ -295,3 +295,113 @@ pub(super) const DOUBLES: [&str; 12] = [
     "pretend",
     "madeup",
 ];
+
+/// Units of time.
+pub(super) const TIME_UNITS: [&str; 13] = [
+    "ms",
+    "us",
+    "ns",
+    "msec",
+    "usec",
+    "secs",
+    "seconds",
+    "millis",
+    "milliseconds",
+    "micros",
+    "microseconds",
+    "nanos",
+    "nanoseconds",
+];
+
+/// Words of what a model answers.
+pub(super) const ANSWERS: [&str; 22] = [
+    "score",
+    "scores",
+    "embedding",
+    "embeddings",
+    "output",
+    "outputs",
+    "result",
+    "results",
+    "logits",
+    "prediction",
+    "predictions",
+    "label",
+    "confidence",
+    "probability",
+    "probabilities",
+    "answer",
+    "similarity",
+    "loss",
+    "detections",
+    "boxes",
+    "tokens",
+    "vector",
+];
+
+/// Functions that wait for a time.
+pub(super) const SLEEPS: [&str; 16] = [
+    "sleep",
+    "usleep",
+    "nanosleep",
+    "msleep",
+    "sleep_ms",
+    "sleep_us",
+    "sleepMs",
+    "sleep_for",
+    "spin_sleep",
+    "delay",
+    "busy_wait",
+    "busyWait",
+    "sleepSync",
+    "wait_ms",
+    "spin_wait",
+    "pause",
+];
+
+/// What rules look for that is in no list here: claims, libraries of mocks, handlers, marks, suppressions.
+const OTHERS: [&str; 28] = [
+    "time",
+    "per",
+    "flops",
+    "mem",
+    "memory",
+    "measure",
+    "bench",
+    "profile",
+    "simulat",
+    "mark",
+    "hardware",
+    "real device",
+    "real gpu",
+    "bare metal",
+    "bare-metal",
+    "jest",
+    "vi",
+    "td",
+    "sinon",
+    "autospec",
+    "promise",
+    "atomics",
+    "importerror",
+    "modulenotfound",
+    "except",
+    "catch",
+    "random",
+    "proofmark: allow",
+];
+
+/// All words of which at least one is in a text in which a rule finds something.
+pub(super) const MATTER: [&[&str]; 11] = [
+    &TIMES,
+    &RATES,
+    &RESOURCES,
+    &POWERS,
+    &QUALITIES,
+    &TIME_UNITS,
+    &DECLARED,
+    &DOUBLES,
+    &ANSWERS,
+    &SLEEPS,
+    &OTHERS,
+];

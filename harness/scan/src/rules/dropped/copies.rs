@@ -130,7 +130,7 @@ fn assigned_sources(code: &Code<'_>, function: &Function) -> BTreeSet<String> {
         };
         let marked = match &value.kind {
             ExprKind::Call(callee, _) => {
-                let name = calls::name(callee);
+                let name = callee.last_name();
                 let mut given = code.analysis.named(name).iter();
                 given.any(|at| code.analysis.returned(*at).marked)
             }

@@ -129,7 +129,7 @@ impl Search<'_> {
     }
 
     fn call(&mut self, expr: &Expr, callee: &Expr, args: &[Arg]) {
-        let last = calls::name(callee);
+        let last = callee.last_name();
         // What races against a timeout does not wait for it.
         if last == "race" || last == "select!" || last == "wait_for" {
             return;
@@ -171,7 +171,7 @@ impl Search<'_> {
 
     /// A method is ours if no other function of the file has its name and does not sleep.
     fn is_ours(&self, callee: &Expr) -> bool {
-        let count = self.unit.named(calls::name(callee)).count();
+        let count = self.unit.named(callee.last_name()).count();
         count == 1 || matches!(callee.kind, ExprKind::Name(_))
     }
 
