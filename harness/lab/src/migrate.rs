@@ -14,7 +14,7 @@ pub mod table;
 mod tree;
 pub mod words;
 
-pub use extract::{Extracted, Group, Outcome, Row, extract};
+pub use extract::{Extracted, Group, Naming, Outcome, Row, extract};
 pub use json::Fault;
 
 /// The version of the rules. Content that other rules have read is read again.

@@ -77,7 +77,7 @@ fn expected(input: &Input) -> Option<Expected> {
         file: input.file.clone(),
         sha256: digest(&bytes),
     };
-    Some(Expected { candidate, numbers: expected_numbers(&found.groups) })
+    Some(Expected { candidate, numbers: expected_numbers(&found) })
 }
 
 /// Brings files back.

@@ -168,6 +168,7 @@ pub(super) fn find(bytes: &[u8], file: &Path) -> Extracted {
         reasons: vec![told(&fault)],
         contradictions: Vec::new(),
         not_understood: Vec::new(),
+        names: Vec::new(),
         groups: Vec::new(),
     })
 }

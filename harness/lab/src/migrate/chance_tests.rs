@@ -118,8 +118,9 @@ proptest! {
             prop_assert!(group.reason.contains(": "));
             for row in &group.rows {
                 prop_assert!(paths.insert(row.path.clone()), "twice: {}", row.path);
-                prop_assert_eq!(row.value.is_some(), row.unit.is_some());
-                prop_assert_eq!(row.value.is_none(), row.note.is_some());
+                let naming = &found.names[row.naming];
+                prop_assert_eq!(row.value.is_some(), naming.unit.is_some());
+                prop_assert_eq!(row.value.is_none(), naming.note.is_some());
                 match at(&value, &row.path) {
                     Some(Value::Number(text)) => prop_assert_eq!(&row.raw, text),
                     Some(Value::Text(text)) => prop_assert_eq!(row.raw.as_str(), text.as_ref()),

@@ -7,7 +7,7 @@ use super::names::{self, Name, Understood};
 use super::tree::{Step, Tree};
 use super::words;
 use proofmark::Mark;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What became of a file.
@@ -39,26 +39,39 @@ impl Outcome {
     }
 }
 
-/// A number of a file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What numbers of one name are here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Row {
-    /// Where it stands, as a JSON path.
-    pub path: String,
-    /// Its name there.
+pub struct Naming {
+    /// The name in the file.
     pub name: String,
-    /// Its text there.
-    pub raw: String,
     /// Its name here; null if that is not known.
     pub metric: Option<String>,
     /// `mean`, `p95`, …; null if the name has none.
     pub statistic: Option<String>,
+    /// Ours; null if there is no value.
+    pub unit: Option<String>,
+    /// Why there is no value; null if there is one.
+    pub note: Option<String>,
+}
+
+/// A number of a file. As JSON it is a list, for there are many.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Row {
+    /// Its place in the list of [`Extracted::names`].
+    pub naming: usize,
+    /// Where it stands, as a JSON path.
+    pub path: String,
+    /// Its text there.
+    pub raw: String,
     /// In our unit; null if it is not understood.
     pub value: Option<f64>,
-    /// Ours; null with the value.
-    pub unit: Option<String>,
-    /// Why it is not understood; null with a value.
-    pub note: Option<String>,
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.naming, &self.path, &self.raw, self.value).serialize(serializer)
+    }
 }
 
 /// Numbers that share all else.
@@ -94,6 +107,8 @@ pub struct Extracted {
     pub contradictions: Vec<String>,
     /// Names and values that were not understood.
     pub not_understood: Vec<String>,
+    /// The names of its numbers.
+    pub names: Vec<Naming>,
     /// The numbers.
     pub groups: Vec<Group>,
 }
@@ -157,17 +172,27 @@ impl Doubles {
     }
 }
 
+/// What a naming follows from: the name, what it means, and why there is no value.
+type Meaning<'t> = (&'t str, Option<Understood>, Option<&'static str>);
+
+/// Model, precision, batch size and time.
+type Around<'t> = (Option<&'t str>, Option<&'t str>, Option<u64>, Option<&'t str>);
+
 struct Extraction<'a, 't> {
     tree: &'a Tree<'t>,
     statements: &'a Statements,
     facts: &'a [Facts<'t>],
-    names: HashMap<&'t str, (Name, bool)>,
+    known: HashMap<&'t str, (Name, bool)>,
+    meanings: HashMap<Meaning<'t>, usize>,
+    names: Vec<Naming>,
     told: HashMap<(usize, usize), (Mark, String)>,
     no_results: BTreeSet<NoResult>,
     /// What the file is, if it has no numbers that are results.
     whole: BTreeSet<NoResult>,
     doubled: bool,
     groups: Vec<Group>,
+    /// What the last group shares, as the file has it.
+    around: Option<Around<'t>>,
 }
 
 impl<'a, 't> Extraction<'a, 't> {
@@ -176,12 +201,15 @@ impl<'a, 't> Extraction<'a, 't> {
             tree,
             statements,
             facts,
-            names: HashMap::new(),
+            known: HashMap::new(),
+            meanings: HashMap::new(),
+            names: Vec::new(),
             told: HashMap::new(),
             no_results: BTreeSet::new(),
             whole: facts::of_whole(facts),
             doubled: false,
             groups: Vec::new(),
+            around: None,
         }
     }
 
@@ -193,7 +221,7 @@ impl<'a, 't> Extraction<'a, 't> {
             let full = full_name(tree, at, name);
             return (names::understand(&full), says_unreal(&full));
         }
-        self.names
+        self.known
             .entry(name)
             .or_insert_with(|| (names::understand(name), says_unreal(name)))
             .clone()
@@ -237,7 +265,7 @@ impl<'a, 't> Extraction<'a, 't> {
         text: &str,
         facts: &Facts<'t>,
         (name, unreal): (&Name, bool),
-        note: Option<&str>,
+        note: Option<&'static str>,
     ) {
         let tree = self.tree;
         let found: Option<&Understood> = match name {
@@ -253,17 +281,18 @@ impl<'a, 't> Extraction<'a, 't> {
             (Some(found), None) => names::convert(text, found.ten, found.two),
             _ => None,
         };
-        let row = Row {
-            path: tree.path(at),
-            name: clean(tree.name(at)),
-            raw: clean(text),
-            metric: found.map(|found| found.metric.to_owned()),
-            statistic: found.and_then(|found| found.statistic).map(str::to_owned),
-            unit: value.and(found).map(|found| found.unit.to_owned()),
-            value,
-            note: note.map(str::to_owned),
-        };
-        let group = Group {
+        let naming = self.naming((tree.name(at), found.copied(), note));
+        let row = Row { naming, path: tree.path(at), raw: clean(text), value };
+        let around = Some((facts.model, facts.precision, facts.batch_size, facts.at));
+        if let Some(last) = self.groups.last_mut() {
+            let same = last.endpoint == endpoint && last.mark == mark && last.reason == reason;
+            if same && self.around == around {
+                last.rows.push(row);
+                return;
+            }
+        }
+        self.around = around;
+        self.groups.push(Group {
             model: facts.model.map(clean),
             endpoint,
             precision: facts.precision.map(|text| clean(facts::precision(text))),
@@ -271,12 +300,22 @@ impl<'a, 't> Extraction<'a, 't> {
             measured_at: facts.at.map(clean),
             mark,
             reason,
-            rows: Vec::new(),
-        };
-        match self.groups.last_mut() {
-            Some(last) if same(last, &group) => last.rows.push(row),
-            _ => self.groups.push(Group { rows: vec![row], ..group }),
-        }
+            rows: vec![row],
+        });
+    }
+
+    fn naming(&mut self, meaning: Meaning<'t>) -> usize {
+        *self.meanings.entry(meaning).or_insert_with(|| {
+            let (name, found, note) = meaning;
+            self.names.push(Naming {
+                name: clean(name),
+                metric: found.map(|found| found.metric.to_owned()),
+                statistic: found.and_then(|found| found.statistic).map(str::to_owned),
+                unit: found.filter(|_| note.is_none()).map(|found| found.unit.to_owned()),
+                note: note.map(str::to_owned),
+            });
+            self.names.len() - 1
+        })
     }
 
     fn named(&self, at: usize, governed: Governed<'_>) -> (Mark, String) {
@@ -339,9 +378,10 @@ impl<'a, 't> Extraction<'a, 't> {
                 contradictions.insert(what.to_owned());
             }
             for row in &group.rows {
-                if let Some(why) = &row.note {
-                    note(&format!("not-understood: {} at {}", why, row.path));
-                    not_understood.insert(format!("{}: {why}", row.name));
+                let naming = &self.names[row.naming];
+                if let Some(why) = &naming.note {
+                    note(&format!("not-understood: {why} at {}", row.path));
+                    not_understood.insert(format!("{}: {why}", naming.name));
                 }
             }
         }
@@ -362,6 +402,7 @@ impl<'a, 't> Extraction<'a, 't> {
             reasons: first.into_values().collect(),
             contradictions: contradictions.into_iter().collect(),
             not_understood: not_understood.into_iter().collect(),
+            names: self.names,
             groups: self.groups,
         }
     }
@@ -419,7 +460,7 @@ fn endpoint(
 ) -> Option<String> {
     let is_resource = found.is_some_and(|found| found.metric.ends_with("_utilization"));
     let own = match tree.nodes[at].step {
-        Step::Name(name) if !is_resource => tree.words(name).endpoint,
+        Step::Name(_) if !is_resource => tree.words(at).endpoint,
         _ => None,
     };
     // `cpu_time` of something that ran elsewhere is of that.
@@ -429,16 +470,6 @@ fn endpoint(
         Some(browser) if endpoint.starts_with("web") => format!("{endpoint}-{browser}"),
         _ => endpoint.to_owned(),
     })
-}
-
-fn same(a: &Group, b: &Group) -> bool {
-    a.reason == b.reason
-        && a.mark == b.mark
-        && a.model == b.model
-        && a.endpoint == b.endpoint
-        && a.precision == b.precision
-        && a.batch_size == b.batch_size
-        && a.measured_at == b.measured_at
 }
 
 /// At most 80 letters of a text.

@@ -148,7 +148,7 @@ pub(super) fn place(tree: &Tree<'_>, at: usize) -> Option<&'static str> {
 /// The endpoint that the name of an object has: `cuda`, `pipeline_cuda`.
 fn own_endpoint(tree: &Tree<'_>, at: usize) -> Option<&'static str> {
     match tree.nodes[at].step {
-        Step::Name(name) => tree.words(name).endpoint,
+        Step::Name(_) => tree.words(at).endpoint,
         Step::Root | Step::Index(_) => None,
     }
 }
@@ -167,9 +167,9 @@ fn batch_size(tree: &Tree<'_>, at: usize) -> Option<u64> {
     if let Some((_, Value::Number(text))) = tree.field(at, "batch_size") {
         return text.parse().ok();
     }
-    let Step::Name(name) = tree.nodes[at].step else { return None };
-    let above = tree.words(tree.name(tree.nodes[at].parent));
-    match tree.words(name).all.as_slice() {
+    let Step::Name(_) = tree.nodes[at].step else { return None };
+    let above = tree.words(tree.nodes[at].parent);
+    match tree.words(at).all.as_slice() {
         [number] if above.has_one_of(&["batch", "batches"]) => number.parse().ok(),
         [first, number] if first == "batch" || first == "bs" => number.parse().ok(),
         _ => None,
@@ -178,7 +178,7 @@ fn batch_size(tree: &Tree<'_>, at: usize) -> Option<u64> {
 
 fn settings(tree: &Tree<'_>, at: usize) -> Option<NoResult> {
     let Step::Name(name) = tree.nodes[at].step else { return None };
-    if MACHINES.contains(&name) || SETTINGS.contains(&tree.words(name).last()) {
+    if MACHINES.contains(&name) || SETTINGS.contains(&tree.words(at).last()) {
         return Some(NoResult::Configuration);
     }
     None
@@ -277,13 +277,16 @@ fn tells_error(tree: &Tree<'_>, at: usize, value: &Value<'_>) -> bool {
     }
 }
 
+/// What legacy files call precisions, and what we call them.
+pub(super) const PRECISIONS: &[(&[&str], &str)] = &[
+    (&["fp32", "float32", "torch.float32", "float"], "f32"),
+    (&["fp16", "float16", "torch.float16", "half"], "f16"),
+    (&["bfloat16", "torch.bfloat16"], "bf16"),
+];
+
 /// What a legacy precision is called here; an unknown one stays as it is.
 pub(super) fn precision(text: &str) -> &str {
-    let names: &[(&[&str], &str)] = &[
-        (&["fp32", "float32", "torch.float32", "float"], "f32"),
-        (&["fp16", "float16", "torch.float16", "half"], "f16"),
-        (&["bfloat16", "torch.bfloat16"], "bf16"),
-    ];
     let lower = text.to_ascii_lowercase();
-    names.iter().find(|(theirs, _)| theirs.contains(&lower.as_str())).map_or(text, |(_, ours)| ours)
+    let found = PRECISIONS.iter().find(|(theirs, _)| theirs.contains(&lower.as_str()));
+    found.map_or(text, |(_, ours)| ours)
 }

@@ -270,7 +270,7 @@ fn applies(statement: &Statement, endpoint: Option<&str>) -> bool {
 fn described(tree: &Tree<'_>, object: usize) -> (usize, Option<&'static str>) {
     let (mut at, mut endpoint) = (object, None);
     loop {
-        let words = tree.words(tree.name(at));
+        let words = tree.words(at);
         match tree.owner(at) {
             Some(owner) if DESCRIBING.contains(&words.last()) => {
                 endpoint = endpoint.or(words.endpoint);
@@ -292,8 +292,8 @@ impl Collector<'_, '_> {
         let before = self.all.len();
         let affected = self.affected(object);
         let (scope, named) = described(tree, object);
-        for (at, name, value) in tree.fields(object) {
-            let words = tree.words(name);
+        for (at, _, value) in tree.fields(object) {
+            let words = tree.words(at);
             for (why, endpoint, below) in self.field(object, at, words, value) {
                 let statement = Statement {
                     scope: if below { at } else { scope },
@@ -320,8 +320,8 @@ impl Collector<'_, '_> {
     /// What `cuda_transcription` says of itself holds for `cuda_total_time` beside it, which says nothing.
     fn spread(&mut self, scope: usize, from: usize) {
         let tree = self.tree;
-        let Step::Name(name) = tree.nodes[scope].step else { return };
-        let words = tree.words(name);
+        let Step::Name(_) = tree.nodes[scope].step else { return };
+        let words = tree.words(scope);
         let parent = tree.nodes[scope].parent;
         let (Some(endpoint), true) = (words.endpoint, words.all.len() > 1) else { return };
         let of = |s: &Statement| {
@@ -364,7 +364,7 @@ impl Collector<'_, '_> {
     /// The endpoints that a warning is about.
     fn affected(&self, object: usize) -> Vec<&'static str> {
         let lists =
-            self.tree.fields(object).filter(|(_, name, _)| self.tree.words(name).has("affected"));
+            self.tree.fields(object).filter(|(at, _, _)| self.tree.words(*at).has("affected"));
         lists.flat_map(|(_, _, value)| endpoints(value)).collect()
     }
 
@@ -420,7 +420,7 @@ impl Collector<'_, '_> {
         {
             return (!flag).then_some(Why::NotOpened);
         }
-        let above = self.tree.words(self.tree.name(object));
+        let above = self.tree.words(object);
         let is_presence = words.has("available")
             || words.has("detected")
             || (words.endpoint.is_some()

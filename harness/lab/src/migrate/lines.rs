@@ -2,7 +2,7 @@
 //!
 //! A line is either a content, once for each SHA-256 and version of the rules, or says that a file had a content at some time.
 
-use super::extract::{Extracted, Group, Outcome};
+use super::extract::{Extracted, Group, Naming, Outcome, Row};
 use jiff::Timestamp;
 use proofmark::Mark;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub const FILE: &str = "migrated.jsonl";
 
 /// A line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Line {
     /// What is in a file.
     Content(Box<Content>),
@@ -48,6 +48,8 @@ pub struct Content {
     pub contradictions: Vec<String>,
     /// What was not understood.
     pub not_understood: Vec<String>,
+    /// The names of its numbers.
+    pub names: Vec<Naming>,
     /// Its numbers.
     pub groups: Vec<Group>,
 }
@@ -74,7 +76,7 @@ impl Content {
         bytes: u64,
         read_at: Timestamp,
     ) -> Self {
-        let Extracted { outcome, reasons, contradictions, not_understood, groups } = found;
+        let Extracted { outcome, reasons, contradictions, not_understood, names, groups } = found;
         Self {
             format: FORMAT,
             sha256,
@@ -86,6 +88,7 @@ impl Content {
             reasons,
             contradictions,
             not_understood,
+            names,
             groups,
         }
     }
@@ -213,24 +216,33 @@ pub fn parse(line: &[u8]) -> Result<Line, String> {
         return Err(format!("is of format {format}, and this program knows {FORMAT}"));
     }
     if let Line::Content(content) = &line {
-        let wrong =
-            content.groups.iter().find(|g| !matches!(g.mark, Mark::Simulated | Mark::Claimed));
-        if let Some(group) = wrong {
-            return Err(format!(
-                "has numbers that are {}, and what is migrated is claimed or simulated",
-                group.mark
-            ));
-        }
-        let mut rows = content.groups.iter().flat_map(|group| &group.rows);
-        if let Some(row) = rows.find(|row| {
-            row.value.is_some() != row.unit.is_some()
-                || row.value.is_some() == row.note.is_some()
-                || row.path.is_empty()
-        }) {
-            return Err(format!("has a number at {} without a unit, a note or a path", row.path));
-        }
+        check(content)?;
     }
     Ok(line)
+}
+
+fn check(content: &Content) -> Result<(), String> {
+    let marks = [Mark::Simulated, Mark::Claimed];
+    if let Some(group) = content.groups.iter().find(|group| !marks.contains(&group.mark)) {
+        return Err(format!(
+            "has numbers that are {}, and what is migrated is claimed or simulated",
+            group.mark
+        ));
+    }
+    let is_whole = |row: &&Row| match content.names.get(row.naming) {
+        Some(naming) if row.value.is_some() => {
+            naming.unit.is_some() && naming.metric.is_some() && naming.note.is_none()
+        }
+        Some(naming) => naming.unit.is_none() && naming.note.is_some(),
+        None => false,
+    };
+    let mut rows = content.groups.iter().flat_map(|group| &group.rows);
+    match rows.find(|row| row.path.is_empty() || !is_whole(row)) {
+        Some(row) => {
+            Err(format!("has a number at {:?} without a name, a unit, a note or a path", row.path))
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -238,14 +250,15 @@ mod tests {
     use super::*;
 
     fn content(mark: &str) -> Line {
-        let text = serde_json::json!({
-            "kind": "content", "format": 1, "sha256": "ab", "rules": 1, "source_file": "a.json", "bytes": 3,
-            "read_at": "2026-01-01T00:00:00Z", "outcome": "migrated", "reasons": ["flag: x"], "contradictions": [],
-            "not_understood": [], "groups": [{
+        let text = serde_json::json!({"content": {
+            "format": 1, "sha256": "ab", "rules": 1, "source_file": "a.json", "bytes": 3, "read_at": "2026-01-01T00:00:00Z",
+            "outcome": "migrated", "reasons": ["flag: x"], "contradictions": [], "not_understood": [],
+            "names": [{"name": "a_ms", "metric": "latency", "statistic": null, "unit": "ns", "note": null}],
+            "groups": [{
                 "model": null, "endpoint": "cpu", "precision": null, "batch_size": 1, "measured_at": null, "mark": mark, "reason": "flag: x",
-                "rows": [{"path": "$.a_ms", "name": "a_ms", "raw": "1", "metric": "latency", "statistic": null, "value": 1e6, "unit": "ns", "note": null}]
+                "rows": [[0, "$.a_ms", "1", 1e6]]
             }]
-        });
+        }});
         serde_json::from_value(text).unwrap()
     }
 
@@ -259,7 +272,7 @@ mod tests {
             seen_at: Timestamp::UNIX_EPOCH,
         });
         let mut writer = Writer::open(folder.path()).unwrap();
-        writer.append(&(text(&content("claimed")).unwrap() + "{\"kind\": \"con")).unwrap();
+        writer.append(&(text(&content("claimed")).unwrap() + "{\"content\": {")).unwrap();
         writer.sync().unwrap();
         let mut reader = Reader::open(folder.path(), 0).unwrap().unwrap();
         assert_eq!(reader.next(1 << 20).unwrap().len(), 1);
@@ -281,7 +294,17 @@ mod tests {
             assert!(told.contains(&format!("are {mark}")), "{told}");
         }
         let claimed = text(&content("claimed")).unwrap();
-        assert!(parse(claimed.replace("\"unit\":\"ns\"", "\"unit\":null").as_bytes()).is_err());
+        for (from, to) in [
+            ("\"unit\":\"ns\"", "\"unit\":null"),
+            ("\"metric\":\"latency\"", "\"metric\":null"),
+            ("\"note\":null", "\"note\":\"x\""),
+            ("1000000.0]", "null]"),
+            ("[[0,", "[[1,"),
+            ("$.a_ms", ""),
+        ] {
+            let told = parse(claimed.replace(from, to).as_bytes()).unwrap_err();
+            assert!(told.contains("has a number at"), "{from}: {told}");
+        }
         assert!(
             parse(claimed.replace("\"format\":1", "\"format\":2").as_bytes())
                 .unwrap_err()

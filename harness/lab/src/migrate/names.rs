@@ -82,7 +82,7 @@ pub(super) enum Name {
 }
 
 /// A name that the table has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Understood {
     pub(super) metric: &'static str,
     pub(super) statistic: Option<&'static str>,

@@ -12,13 +12,14 @@ pub(super) fn lines(found: &Extracted) -> Vec<String> {
         for row in &group.rows {
             let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
             let value = row.value.map_or("-".into(), |value| value.to_string());
-            let metric = text(&row.metric);
+            let naming = &found.names[row.naming];
+            let metric = text(&naming.metric);
             let endpoint = text(&group.endpoint);
             lines.push(format!(
                 "{} {} {code} {endpoint} {metric} {value} {}",
                 row.path,
                 group.mark,
-                text(&row.unit)
+                text(&naming.unit)
             ));
         }
     }
@@ -332,7 +333,8 @@ fn what_is_not_understood_is_kept_and_listed() {
         .groups
         .iter()
         .flat_map(|g| &g.rows)
-        .map(|row| (row.name.as_str(), row.raw.as_str(), row.note.is_some()))
+        .map(|row| (&found.names[row.naming], row.raw.as_str()))
+        .map(|(naming, raw)| (naming.name.as_str(), raw, naming.note.is_some()))
         .collect();
     assert_eq!(
         raw[1..4],
@@ -366,7 +368,7 @@ fn values_stand_below_their_names_too() {
         (group.model.as_deref(), group.precision.as_deref(), group.batch_size),
         (Some("m"), Some("f16"), Some(8))
     );
-    assert_eq!(group.rows[1].statistic.as_deref(), Some("p99"));
+    assert_eq!(found.names[group.rows[1].naming].statistic.as_deref(), Some("p99"));
 }
 
 #[test]
@@ -412,5 +414,17 @@ fn the_book_shows_the_table_of_names() {
         };
         let row = format!("| {legacy} | {} | {factor} |", unit.ours);
         assert!(book.contains(&row), "docs/migrate.md lacks this row:\n{row}");
+    }
+    for (what, words) in [
+        ("statistic", table::STATISTICS),
+        ("endpoint", words::ENDPOINTS),
+        ("browser", words::BROWSERS),
+        ("precision", facts::PRECISIONS),
+    ] {
+        for (legacy, ours) in words {
+            let legacy: Vec<_> = legacy.iter().map(|word| format!("`{word}`")).collect();
+            let row = format!("| {what} | {} | `{ours}` |", legacy.join(", "));
+            assert!(book.contains(&row), "docs/migrate.md lacks this row:\n{row}");
+        }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Node<'t> {
     pub(super) step: Step<'t>,
     /// Behind the last node below it.
     pub(super) end: usize,
+    /// The place of the words of its name.
+    words: usize,
 }
 
 /// What a name consists of; worked out once per file.
@@ -49,32 +51,40 @@ impl Words {
 #[derive(Debug)]
 pub(super) struct Tree<'t> {
     pub(super) nodes: Vec<Node<'t>>,
-    words: HashMap<&'t str, Words>,
+    /// Of each name once; first those of no name.
+    words: Vec<Words>,
 }
 
 impl<'t> Tree<'t> {
     pub(super) fn new(root: &'t Value<'t>) -> Self {
-        let mut tree = Self { nodes: Vec::new(), words: HashMap::new() };
-        tree.add(root, 0, Step::Root);
+        let mut tree =
+            Self { nodes: Vec::new(), words: vec![Words { all: Vec::new(), endpoint: None }] };
+        tree.add((root, 0), (0, Step::Root), &mut HashMap::new());
         tree
     }
 
-    fn add(&mut self, value: &'t Value<'t>, parent: usize, step: Step<'t>) {
+    fn add(
+        &mut self,
+        (value, words): (&'t Value<'t>, usize),
+        (parent, step): (usize, Step<'t>),
+        known: &mut HashMap<&'t str, usize>,
+    ) {
         let at = self.nodes.len();
-        self.nodes.push(Node { value, parent, step, end: at + 1 });
+        self.nodes.push(Node { value, parent, step, end: at + 1, words });
         match value {
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    self.words.entry(name).or_insert_with(|| {
+                    let words = *known.entry(name).or_insert_with(|| {
                         let all = words::tokens(name);
-                        Words { endpoint: words::endpoint(&all), all }
+                        self.words.push(Words { endpoint: words::endpoint(&all), all });
+                        self.words.len() - 1
                     });
-                    self.add(value, at, Step::Name(name));
+                    self.add((value, words), (at, Step::Name(name)), known);
                 }
             }
             Value::List(values) => {
                 for (index, value) in values.iter().enumerate() {
-                    self.add(value, at, Step::Index(index));
+                    self.add((value, words), (at, Step::Index(index)), known);
                 }
             }
             _ => {}
@@ -119,10 +129,9 @@ impl<'t> Tree<'t> {
         })
     }
 
-    /// The words of a name of this file.
-    pub(super) fn words(&self, name: &str) -> &Words {
-        static NONE: Words = Words { all: Vec::new(), endpoint: None };
-        self.words.get(name).unwrap_or(&NONE)
+    /// The words of the name under which a value stands; of what is in a list, the list's.
+    pub(super) fn words(&self, node: usize) -> &Words {
+        &self.words[self.nodes[node].words]
     }
 
     /// The name under which a value stands; of what is in a list, the list's.

@@ -2,19 +2,26 @@
 
 use super::{Store, StoreError};
 use crate::migrate::RULES;
-use crate::migrate::extract::{Group, Outcome};
+use crate::migrate::extract::{Extracted, Outcome};
 use crate::migrate::lines::{self, Content, Line, Reader, Source};
 use duckdb::{Connection, Row, params, params_from_iter};
 use proofmark::Mark;
 use proofmark::journal::Fault;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+/// Lines, each with the byte at which it begins.
+type Parsed = Vec<(u64, Result<Line, String>)>;
 
 /// The name under which it is remembered how far the lines have been read.
 const NAME: &str = "migrated/migrated.jsonl";
-/// Bytes of lines that are held in memory at a time.
-const BATCH: usize = 64 << 20;
+/// Bytes of lines that are parsed at a time.
+const BATCH: usize = 16 << 20;
 
 /// What one reading of the lines brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,35 +76,29 @@ impl Store {
         let mut known = self.known_keys().map_err(self.reading())?;
         let transaction = self.connection.unchecked_transaction().map_err(self.writing())?;
         let mut taken = Taken::default();
-        loop {
-            let batch = reader.next(BATCH).map_err(failed)?;
-            if batch.is_empty() {
-                break;
-            }
-            let parsed: Vec<_> =
-                batch.par_iter().map(|(at, line)| (*at, lines::parse(line))).collect();
-            let mut new = Vec::new();
-            for (offset, parsed) in parsed {
-                match parsed {
-                    Ok(Line::Content(content))
-                        if known.insert((content.sha256.clone(), content.rules)) =>
-                    {
-                        new.push(content)
-                    }
-                    Ok(Line::Content(_)) => {}
-                    Ok(Line::Source(source)) => {
-                        add_source(&transaction, &source).map_err(self.writing())?
-                    }
-                    Err(detail) => {
-                        taken.faults.push(Fault { path: reader.path.clone(), offset, detail })
+        let path = reader.path.clone();
+        // Lines are parsed while those before them are written.
+        let (send, receive) = mpsc::sync_channel(1);
+        let offset = thread::scope(|scope| {
+            let parsing = scope.spawn(move || -> io::Result<u64> {
+                loop {
+                    let batch = reader.next(BATCH)?;
+                    let parsed: Parsed =
+                        batch.par_iter().map(|(at, line)| (*at, lines::parse(line))).collect();
+                    if parsed.is_empty() || send.send(parsed).is_err() {
+                        return Ok(reader.offset);
                     }
                 }
+            });
+            for parsed in receive {
+                take(&transaction, parsed, (&path, &mut known, &mut taken))
+                    .map_err(self.writing())?;
             }
-            taken.files += new.len();
-            taken.rows += add_contents(&transaction, &new).map_err(self.writing())?;
-        }
+            let offset = parsing.join().unwrap_or_else(|panic| resume_unwind(panic));
+            offset.map_err(failed)
+        })?;
         let sql = "INSERT OR REPLACE INTO files VALUES (?, ?)";
-        transaction.execute(sql, params![NAME, reader.offset]).map_err(self.writing())?;
+        transaction.execute(sql, params![NAME, offset]).map_err(self.writing())?;
         transaction.commit().map_err(self.writing())?;
         Ok(taken)
     }
@@ -125,11 +126,10 @@ impl Store {
     }
 
     fn read_known(&self) -> duckdb::Result<HashMap<String, Known>> {
-        let sql = "SELECT sha256, any_value(f.source_file), any_value(outcome), \
-                   any_value(array_to_string(reasons, chr(10))), any_value(array_to_string(contradictions, chr(10))), \
-                   any_value(array_to_string(not_understood, chr(10))), \
-                   count(*) FILTER (mark = 'simulated'), count(*) FILTER (mark = 'claimed') \
-                   FROM migrated_files f LEFT JOIN migrated_results r USING (sha256, rules) WHERE rules = ? GROUP BY sha256";
+        let sql = "SELECT sha256, source_file, outcome, array_to_string(reasons, chr(10)), array_to_string(contradictions, chr(10)), \
+                   array_to_string(not_understood, chr(10)), coalesce(simulated, 0), coalesce(claimed, 0) FROM migrated_files LEFT JOIN ( \
+                   SELECT sha256, rules, count(*) FILTER (mark = 'simulated') AS simulated, count(*) FILTER (mark = 'claimed') AS claimed \
+                   FROM migrated_results GROUP BY ALL) USING (sha256, rules) WHERE rules = ?";
         let mut statement = self.connection.prepare(sql)?;
         let of = |row: &Row<'_>| {
             let list = |index| -> duckdb::Result<Vec<String>> {
@@ -214,26 +214,29 @@ fn stored(row: &Row<'_>) -> duckdb::Result<Stored> {
 }
 
 /// The numbers of a content as the database should have them, in the order of their paths.
-pub fn expected_numbers(groups: &[Group]) -> Vec<Stored> {
+pub fn expected_numbers(found: &Extracted) -> Vec<Stored> {
     let mut all: Vec<Stored> = Vec::new();
-    for group in groups {
+    for group in &found.groups {
         let reason = format!("{} {}", group.mark, group.reason);
-        all.extend(group.rows.iter().map(|row| Stored {
-            json_path: row.path.clone(),
-            value: row.value,
-            batch_size: group.batch_size,
-            texts: [
-                group.model.clone(),
-                group.endpoint.clone(),
-                row.metric.clone(),
-                row.statistic.clone(),
-                row.unit.clone(),
-                Some(reason.clone()),
-                row.note.clone(),
-                group.precision.clone(),
-                group.measured_at.clone(),
-                Some(format!("{} {}", row.name, row.raw)),
-            ],
+        all.extend(group.rows.iter().map(|row| {
+            let naming = &found.names[row.naming];
+            Stored {
+                json_path: row.path.clone(),
+                value: row.value,
+                batch_size: group.batch_size,
+                texts: [
+                    group.model.clone(),
+                    group.endpoint.clone(),
+                    naming.metric.clone(),
+                    naming.statistic.clone(),
+                    naming.unit.clone(),
+                    Some(reason.clone()),
+                    naming.note.clone(),
+                    group.precision.clone(),
+                    group.measured_at.clone(),
+                    Some(format!("{} {}", naming.name, row.raw)),
+                ],
+            }
         }));
     }
     all.sort_by(|a, b| a.json_path.cmp(&b.json_path));
@@ -247,6 +250,29 @@ fn outcome(name: &str) -> Outcome {
         .unwrap_or(Outcome::Rejected)
 }
 
+/// Takes in lines: of contents, those that are not yet known.
+fn take(
+    connection: &Connection,
+    parsed: Parsed,
+    (path, known, taken): (&Path, &mut HashSet<(String, u32)>, &mut Taken),
+) -> duckdb::Result<()> {
+    let mut new = Vec::new();
+    for (offset, line) in parsed {
+        match line {
+            Ok(Line::Content(content)) => {
+                if known.insert((content.sha256.clone(), content.rules)) {
+                    new.push(content);
+                }
+            }
+            Ok(Line::Source(source)) => add_source(connection, &source)?,
+            Err(detail) => taken.faults.push(Fault { path: path.to_owned(), offset, detail }),
+        }
+    }
+    taken.files += new.len();
+    taken.rows += add_contents(connection, &new)?;
+    Ok(())
+}
+
 fn add_source(connection: &Connection, source: &Source) -> duckdb::Result<()> {
     let mut insert =
         connection.prepare_cached("INSERT OR IGNORE INTO migrated_sources VALUES (?, ?, ?)")?;
@@ -254,13 +280,26 @@ fn add_source(connection: &Connection, source: &Source) -> duckdb::Result<()> {
     Ok(())
 }
 
+/// What is appended, before it is brought together: what numbers share stands once.
+const STAGES: &str = "
+CREATE OR REPLACE TEMP TABLE staged_groups (
+    id UBIGINT, source_file VARCHAR, model VARCHAR, endpoint VARCHAR, mark VARCHAR, reason VARCHAR, precision VARCHAR,
+    batch_size UBIGINT, measured_at VARCHAR, sha256 VARCHAR, rules UINTEGER);
+CREATE OR REPLACE TEMP TABLE staged_names (
+    id UBIGINT, metric VARCHAR, statistic VARCHAR, unit VARCHAR, note VARCHAR, name VARCHAR);
+CREATE OR REPLACE TEMP TABLE staged_rows (group_id UBIGINT, name_id UBIGINT, json_path VARCHAR, raw VARCHAR, value DOUBLE);";
+const BRING_TOGETHER: &str = "
+INSERT INTO migrated_results
+SELECT source_file, json_path, model, endpoint, metric, statistic, value, unit, mark, reason, note, precision, batch_size,
+       measured_at, name, raw, sha256, rules
+FROM staged_rows JOIN staged_groups g ON g.id = group_id JOIN staged_names n ON n.id = name_id";
+const CLEAR: &str = "DROP TABLE staged_rows; DROP TABLE staged_names; DROP TABLE staged_groups;";
+
 fn add_contents(connection: &Connection, contents: &[Box<Content>]) -> duckdb::Result<usize> {
     let list = "coalesce(string_split(nullif(?, ''), chr(10)), [])";
     let sql =
         format!("INSERT INTO migrated_files VALUES (?, ?, ?, ?, ?, ?, {list}, {list}, {list})");
-    let mut insert = connection.prepare(&sql)?;
-    let mut appender = connection.appender("migrated_results")?;
-    let mut count = 0;
+    let mut insert = connection.prepare_cached(&sql)?;
     for c in contents {
         insert.execute(params![
             c.sha256,
@@ -273,33 +312,57 @@ fn add_contents(connection: &Connection, contents: &[Box<Content>]) -> duckdb::R
             c.contradictions.join("\n"),
             c.not_understood.join("\n")
         ])?;
-        for group in &c.groups {
-            let mark = if group.mark == Mark::Simulated { "simulated" } else { "claimed" };
-            for row in &group.rows {
-                appender.append_row(params![
-                    c.source_file,
-                    row.path,
-                    group.model,
-                    group.endpoint,
-                    row.metric,
-                    row.statistic,
-                    row.value,
-                    row.unit,
-                    mark,
-                    group.reason,
-                    row.note,
-                    group.precision,
-                    group.batch_size,
-                    group.measured_at,
-                    row.name,
-                    row.raw,
-                    c.sha256,
-                    c.rules
-                ])?;
-                count += 1;
-            }
-        }
     }
-    appender.flush()?;
+    connection.execute_batch(STAGES)?;
+    stage(connection, contents)?;
+    let count = connection.execute(BRING_TOGETHER, [])?;
+    connection.execute_batch(CLEAR)?;
     Ok(count)
 }
+
+fn stage(connection: &Connection, contents: &[Box<Content>]) -> duckdb::Result<()> {
+    let appender = |table| connection.appender_to_catalog_and_db(table, "temp", "main");
+    let (mut groups, mut names, mut rows) =
+        (appender("staged_groups")?, appender("staged_names")?, appender("staged_rows")?);
+    let (mut group_id, mut first_name) = (0_u64, 0_u64);
+    for c in contents {
+        for (id, name) in (first_name..).zip(&c.names) {
+            names.append_row(params![
+                id,
+                name.metric,
+                name.statistic,
+                name.unit,
+                name.note,
+                name.name
+            ])?;
+        }
+        for group in &c.groups {
+            let mark = if group.mark == Mark::Simulated { "simulated" } else { "claimed" };
+            groups.append_row(params![
+                group_id,
+                c.source_file,
+                group.model,
+                group.endpoint,
+                mark,
+                group.reason,
+                group.precision,
+                group.batch_size,
+                group.measured_at,
+                c.sha256,
+                c.rules
+            ])?;
+            for row in &group.rows {
+                let name_id = first_name + row.naming as u64;
+                rows.append_row(params![group_id, name_id, row.path, row.raw, row.value])?;
+            }
+            group_id += 1;
+        }
+        first_name += c.names.len() as u64;
+    }
+    groups.flush()?;
+    names.flush()?;
+    rows.flush()
+}
+
+#[cfg(test)]
+mod tests;

@@ -53,12 +53,17 @@ CREATE TABLE migrated_results (
     CHECK (value IS NULL OR metric IS NOT NULL)
 );
 
--- The numbers of what each file has now, by the newest rules that read it.
+-- The numbers of what each file has now, by the newest rules that read it; of several files with one content, under the
+-- one in which it was found first, if that has it still.
 CREATE VIEW latest_migrated AS
-SELECT migrated_results.*
-FROM migrated_results
-JOIN (SELECT sha256, max(rules) AS rules FROM migrated_files GROUP BY sha256) AS newest
-    USING (sha256, rules)
-WHERE sha256 IN (
-    SELECT arg_max(sha256, seen_at) FROM migrated_sources GROUP BY source_file
-);
+WITH sources AS (
+    SELECT source_file, arg_max(sha256, seen_at) AS sha256 FROM migrated_sources GROUP BY source_file
+), contents AS (
+    SELECT
+        sha256, max(rules) AS rules,
+        coalesce(min(sources.source_file) FILTER (sources.source_file = migrated_files.source_file), min(sources.source_file)) AS now_in
+    FROM sources JOIN migrated_files USING (sha256)
+    GROUP BY sha256
+)
+SELECT migrated_results.* REPLACE (now_in AS source_file)
+FROM migrated_results JOIN contents USING (sha256, rules);
