@@ -11,6 +11,7 @@ mod importing;
 mod interruptions;
 mod judging;
 mod listeners;
+mod migrating;
 mod notify;
 mod printed;
 mod readme;

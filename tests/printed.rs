@@ -91,6 +91,7 @@ fn helps_are_what_was_accepted() {
         "export",
         "notify",
         "scan",
+        "migrate",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "xtask" } else { &command.replace(' ', "-") };

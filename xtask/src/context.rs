@@ -39,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) predictions: PathBuf,
     /// The files of what other tools measured.
     pub(crate) imports: PathBuf,
+    /// What was migrated from elsewhere.
+    pub(crate) migrated: PathBuf,
     /// The database; it need not exist.
     pub(crate) db: PathBuf,
     /// The suites that the workspace declares.
@@ -56,17 +58,14 @@ impl Context {
         let records = state.join("records");
         let predictions = state.join("predictions");
         let imports = state.join("imports");
+        let migrated = state.join("migrated");
         let db = global.db.map_or(state.join("results.duckdb"), |db| here.join(db));
-        Ok(Self { root, state, records, predictions, imports, db, workspace })
+        Ok(Self { root, state, records, predictions, imports, migrated, db, workspace })
     }
 
     /// What the database is made from.
     pub(crate) fn folders(&self) -> Folders {
-        Folders {
-            records: self.records.clone(),
-            predictions: self.predictions.clone(),
-            imports: self.imports.clone(),
-        }
+        Folders::below(&self.state)
     }
 
     /// Opens the store and takes in what is new in the record files. Lines that cannot be read are told.

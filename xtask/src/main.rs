@@ -13,6 +13,7 @@ mod history;
 mod import;
 mod incremental;
 mod lock;
+mod migrate;
 mod notify;
 mod outcome;
 mod output;
@@ -69,6 +70,8 @@ enum Command {
     Validate(validate::Args),
     /// Find code and reports that present simulation as measurement
     Scan(scan::Args),
+    /// Take in legacy results in JSON, each number with its path and its mark
+    Migrate(migrate::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
     /// A tool of a suite: models, verify, infer, …
@@ -98,6 +101,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => args.run(open),
         Command::Validate(args) => args.run(&open()?),
         Command::Scan(args) => args.run(),
+        Command::Migrate(args) => args.run(open),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }

@@ -18,12 +18,13 @@ impl Args {
         let ingested = Store::rebuild(&context.db, &context.folders())?;
         context::warn_of(&ingested.faults);
         output::print(&format!(
-            "{}: {} results, {} probes, {} predictions and {} imports from {}; {} lines could not be read\n",
+            "{}: {} results, {} probes, {} predictions, {} imports and {} migrated numbers from {}; {} lines could not be read\n",
             context.db.display(),
             ingested.results,
             ingested.probes,
             ingested.predictions,
             ingested.imports,
+            ingested.migrated,
             context.state.display(),
             ingested.faults.len(),
         ))?;

@@ -1,7 +1,8 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
 //! Pure functions over plain structs are `plan`, `stats`, `gate`, `certify`, `history`, `trend`, `attribution`, `coverage`,
-//! `browsers`, `simulate`, `import` and `export`; the only part that knows DuckDB is `store`. Records themselves, and how they are made, are the crate `proofmark`.
+//! `browsers`, `import`, `export`, `migrate` and `simulate`; the only part that knows DuckDB is `store`. Records
+//! themselves, and how they are made, are the crate `proofmark`.
 
 pub mod attribution;
 pub mod browsers;
@@ -13,6 +14,7 @@ pub mod gate;
 pub mod history;
 pub mod import;
 mod lines;
+pub mod migrate;
 pub mod plan;
 pub mod report;
 pub mod simulate;

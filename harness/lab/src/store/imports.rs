@@ -182,9 +182,7 @@ mod tests {
         );
         assert_eq!(first["remarks"], "one\ntwo");
         std::fs::remove_file(world.path("db")).unwrap();
-        let [records, predictions, imports] =
-            ["records", "predictions", "imports"].map(|name| world.path(name));
-        let folders = Folders { records, predictions, imports };
+        let folders = Folders::below(world.0.path());
         let rebuilt = Store::rebuild(&world.path("db"), &folders).unwrap();
         assert_eq!((rebuilt.imports, rebuilt.results), (2, 0));
         assert_eq!(world.open().query(sql).unwrap(), before);

@@ -24,6 +24,8 @@ pub struct Ingested {
     pub predictions: usize,
     /// New sources of other tools, which a rebuild takes in too.
     pub imports: usize,
+    /// New numbers that were migrated from elsewhere, which a rebuild takes in too.
+    pub migrated: usize,
     /// Lines that could not be read. Each is told once; a rebuild tells all again.
     pub faults: Vec<Fault>,
 }

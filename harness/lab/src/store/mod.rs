@@ -8,6 +8,7 @@ mod export;
 mod facts;
 mod imports;
 mod ingest;
+mod migrated;
 mod past;
 mod predictions;
 mod query;
@@ -19,6 +20,7 @@ mod trends;
 pub use error::StoreError;
 pub use export::Binary;
 pub use ingest::Ingested;
+pub use migrated::{Known, Stored, Taken, expected_numbers};
 pub use query::Answer;
 
 use duckdb::{AccessMode, Config, Connection};
@@ -40,6 +42,18 @@ pub struct Folders {
     pub predictions: PathBuf,
     /// What other tools measured.
     pub imports: PathBuf,
+    /// What was migrated from legacy files.
+    pub migrated: PathBuf,
+}
+
+impl Folders {
+    /// The folders below the folder of a workspace's state.
+    #[must_use]
+    pub fn below(state: &Path) -> Self {
+        let [records, predictions, imports, migrated] =
+            ["records", "predictions", "imports", "migrated"].map(|name| state.join(name));
+        Self { records, predictions, imports, migrated }
+    }
 }
 
 /// An open database.
@@ -109,6 +123,9 @@ impl Store {
             let (added, faults) = store.ingest_imports(&folders.imports)?;
             ingested.imports = added;
             ingested.faults.extend(faults);
+            let taken = store.ingest_migrated(&folders.migrated)?;
+            ingested.migrated = taken.rows;
+            ingested.faults.extend(taken.faults);
             store.close()?;
             // A log of the old database does not belong to the new one.
             let _ = std::fs::remove_file(wal(path));

@@ -106,12 +106,7 @@ mod tests {
         }
 
         fn folders(&self) -> Folders {
-            let folder = |name: &str| self.0.path().join(name);
-            Folders {
-                records: folder("records"),
-                predictions: self.predictions(),
-                imports: folder("imports"),
-            }
+            Folders::below(self.0.path())
         }
 
         fn predictions(&self) -> PathBuf {

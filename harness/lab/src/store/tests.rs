@@ -37,12 +37,11 @@ impl World {
     }
 
     fn folders(&self) -> Folders {
-        let folder = |name: &str| self.folder.path().join(name);
-        Folders {
-            records: folder("records"),
-            predictions: folder("predictions"),
-            imports: folder("imports"),
-        }
+        Folders::below(self.folder.path())
+    }
+
+    fn rebuild(&self) -> Result<Ingested, StoreError> {
+        Store::rebuild(&self.db(), &self.folders())
     }
 
     fn open(&self) -> Store {
@@ -335,10 +334,10 @@ fn a_rebuilt_database_has_the_same_rows() {
     world.ingest();
     let all = "SELECT * FROM results ORDER BY id";
     let before = world.rows(all);
-    let ingested = Store::rebuild(&world.db(), &world.folders()).unwrap();
+    let ingested = world.rebuild().unwrap();
     assert_eq!((ingested.results, world.rows(all)), (2, before.clone()));
     fs::remove_file(world.db()).unwrap();
-    Store::rebuild(&world.db(), &world.folders()).unwrap();
+    world.rebuild().unwrap();
     assert_eq!(world.rows(all), before);
     let left: Vec<_> = fs::read_dir(world.folder.path()).unwrap().collect();
     assert_eq!(left.len(), 2, "{left:?}");
@@ -351,7 +350,7 @@ fn check_refused(world: &World, says: &str) {
     let errors = [
         Store::open(&world.db()).unwrap_err(),
         Store::open_read_only(&world.db()).unwrap_err(),
-        Store::rebuild(&world.db(), &world.folders()).unwrap_err(),
+        world.rebuild().unwrap_err(),
     ];
     for error in errors {
         let message = error.to_string();
