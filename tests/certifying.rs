@@ -31,43 +31,79 @@ fn status<'a>(told: &'a Value, part: &str) -> &'a str {
     check.unwrap_or_else(|| panic!("no {part} in {told}"))["status"].as_str().unwrap()
 }
 
-#[test]
-fn real_benchmarks_get_the_reason_that_they_deserve() {
-    let specimens = Adopter::of("specimens");
+/// Bad specimens, and what is wrong with each.
+const BAD: [(&str, &str); 8] = [
+    ("optimised-away/desk/f64/n1000000", "optimised-away"),
+    ("optimised-away/desk/f64/n8000000", "optimised-away"),
+    ("is-short/desk/f64/n4", "too-short-for-the-clock"),
+    ("sleeps/desk/f64/n1", "sleeping"),
+    ("leaks/desk/f64/n20000", "leaking"),
+    ("warms-up/desk/f64/n20000", "warming-up"),
+    ("has-modes/desk/f64/n20000", "bimodal"),
+    ("swings/desk/f64/n20000", "periodic"),
+];
+
+/// Certifies the specimens, all or those of some cases.
+fn certify_specimens(specimens: &Adopter, cases: &[&str]) -> Value {
     let flags = ["--processes", "5", "--samples", "30", "--measure-for", "200ms", "--seed", "1"];
-    let all = specimens.json(&[&["certify"][..], &flags].concat(), 1);
-    for (case, reason) in [
-        ("optimised-away/desk/f64/n1000000", "optimised-away"),
-        ("optimised-away/desk/f64/n8000000", "optimised-away"),
-        ("is-short/desk/f64/n4", "too-short-for-the-clock"),
-        ("sleeps/desk/f64/n1", "sleeping"),
-        ("leaks/desk/f64/n20000", "leaking"),
-        ("warms-up/desk/f64/n20000", "warming-up"),
-        ("has-modes/desk/f64/n20000", "bimodal"),
-        ("swings/desk/f64/n20000", "periodic"),
-    ] {
-        let told = told(&all, case);
-        assert_eq!(reasons(told).first(), Some(&reason), "{case}: {told:#}");
-        assert!(told["assessment"]["score"].as_f64().unwrap() <= 30.0, "{case}");
-        assert_eq!(
-            (&told["assessment"]["level"], &told["certificate"]),
-            (&"unverified".into(), &Value::Null)
-        );
-    }
-    // Whatever else runs on this machine may disturb a good one, but makes it none of these.
-    for case in ["adds", "mixes"]
-        .iter()
-        .flat_map(|m| [20_000, 80_000].map(|n| format!("{m}/desk/f64/n{n}")))
-    {
-        let told = told(&all, &case);
-        for part in ["outputs", "work", "clock", "busy", "growth"] {
-            assert!(["pass", "warn"].contains(&status(told, part)), "{case}: {told:#}");
+    let named = cases.iter().flat_map(|case| ["--case", case]);
+    specimens.json(&["certify"].into_iter().chain(flags).chain(named).collect::<Vec<_>>(), 1)
+}
+
+/// What else runs here can hide what is wrong with a specimen, and cannot make another fault of it each time: one whose
+/// fault is not seen is measured afresh, a few times.
+#[test]
+fn bad_benchmarks_get_the_reason_that_they_deserve() {
+    let mut left = BAD.to_vec();
+    let mut seen = Value::Null;
+    for _ in 0..5 {
+        let cases: Vec<&str> = left.iter().map(|(case, _)| *case).collect();
+        seen = certify_specimens(&Adopter::of("specimens"), &cases);
+        for told in seen.as_array().unwrap() {
+            assert_eq!(
+                (&told["assessment"]["level"], &told["certificate"]),
+                (&"unverified".into(), &Value::Null)
+            );
         }
-        // It ran on one day and in one boot.
-        assert_eq!((status(told, "days"), status(told, "boots")), ("unknown", "unknown"));
-        assert_ne!(told["assessment"]["level"], "certified");
+        left.retain(|(case, reason)| {
+            let told = told(&seen, case);
+            reasons(told).first() != Some(reason)
+                || told["assessment"]["score"].as_f64() > Some(30.0)
+        });
+        if left.is_empty() {
+            return;
+        }
     }
-    // Processes under load are no results of the workspace.
+    panic!("the fault of {left:?} is not seen: {seen:#}");
+}
+
+/// What else runs here can disturb a good one, but not each time.
+#[test]
+fn good_benchmarks_are_not_accused() {
+    let mut accused = Vec::new();
+    for _ in 0..3 {
+        let specimens = Adopter::of("specimens");
+        let all = certify_specimens(&specimens, &["adds/*", "mixes/*", "sleeps/*"]);
+        check_evidence(&specimens, told(&all, "adds/desk/f64/n20000"));
+        accused = all.as_array().unwrap().iter().filter(|told| is_accused(told)).cloned().collect();
+        if accused.is_empty() {
+            return;
+        }
+    }
+    panic!("good benchmarks are accused: {accused:#?}");
+}
+
+/// Whether a good specimen is said to have one of the faults that bad ones have.
+fn is_accused(told: &Value) -> bool {
+    let parts = ["outputs", "work", "clock", "busy", "growth"];
+    told["id"] != "sleeps/desk/f64/n1"
+        && parts.iter().any(|part| !["pass", "warn"].contains(&status(told, part)))
+}
+
+/// It ran on one day and in one boot, and what ran under load is no result of the workspace.
+fn check_evidence(specimens: &Adopter, told: &Value) {
+    assert_eq!((status(told, "days"), status(told, "boots")), ("unknown", "unknown"));
+    assert_ne!(told["assessment"]["level"], "certified");
     let sql = "select count(*) as n from results where case_id = 'adds/desk/f64/n20000'";
     assert_eq!(specimens.json(&["query", sql], 0)[0]["n"], 5);
     assert!(fs::read_dir(specimens.path(".proofmark/certify/records")).unwrap().count() >= 2);

@@ -144,7 +144,7 @@ fn following(
         loaded: (0..2).map(|_| loaded(random)).collect(),
         work: Some(work),
         scaling: vec![other(0.25, random), other(4.0, random)],
-        most_work_per_s: Some(1e14),
+        peak_work_per_s: Some(1e14),
         clock_step_s: Some(25e-9),
         outputs: Outputs::Verified,
         waits_for_device: false,
@@ -168,7 +168,7 @@ fn optimised_away(random: &mut Random) -> Benchmark {
     let level_s = benchmark.processes[0].samples_s[0];
     if random.chance(0.5) {
         let factor = random.log_between(10.0, 1e4);
-        benchmark.most_work_per_s = Some(1e6 / level_s / factor);
+        benchmark.peak_work_per_s = Some(1e6 / level_s / factor);
         benchmark.scaling.clear();
     } else {
         for scaled in &mut benchmark.scaling {

@@ -2,6 +2,8 @@
 //!
 //! Where it comes from is `input` (a file) and `records` (record files); what is made of it are the checks.
 
+use crate::stats::median;
+
 /// Whether what was timed computes the right thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Outputs {
@@ -54,13 +56,24 @@ pub struct Benchmark {
     /// The same code with other amounts of work.
     pub scaling: Vec<Scaled>,
     /// Operations per second that nothing reaches on what it ran on.
-    pub most_work_per_s: Option<f64>,
+    pub peak_work_per_s: Option<f64>,
     /// The smallest step of the clock, in seconds.
     pub clock_step_s: Option<f64>,
     /// Whether its outputs are right.
     pub outputs: Outputs,
     /// The work is done elsewhere than in the processors of the process, which waits meanwhile.
     pub waits_for_device: bool,
+}
+
+/// More processes than this that want to run besides a measured one, by processor, are a crowded machine.
+const CROWDED: f64 = 0.75;
+
+impl Benchmark {
+    /// How many other processes wanted to run, by processor, if these were enough to disturb it.
+    pub(super) fn crowd(&self) -> Option<f64> {
+        let known: Vec<f64> = self.processes.iter().filter_map(|process| process.load).collect();
+        median(&known).filter(|load| *load > CROWDED)
+    }
 }
 
 impl Process {

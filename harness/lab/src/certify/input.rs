@@ -101,7 +101,7 @@ fn benchmark(value: &Value) -> Result<Benchmark, String> {
         loaded: processes_under_load(object)?,
         work: positive("work", object)?,
         scaling: scaling(object)?,
-        most_work_per_s: None,
+        peak_work_per_s: None,
         clock_step_s: positive("clock_step_s", object)?,
         outputs: outputs(object)?,
         waits_for_device: false,

@@ -23,8 +23,6 @@ const OF_GROUP: usize = 3;
 const ORDER: [f64; 2] = [2.0 * RELEVANT, 0.1];
 /// A change under load that is told.
 const LOADED: f64 = 0.05;
-/// More processes than this that want to run, by processor, are a loaded machine.
-const BUSY: f64 = 0.75;
 
 /// The level of a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,9 +210,7 @@ pub(super) fn order(processes: &[Process]) -> Check {
 pub(super) fn load(benchmark: &Benchmark) -> Check {
     let part = Part::Load;
     let (calm, loaded) = (levels(&benchmark.processes), levels(&benchmark.loaded));
-    let known: Vec<f64> = benchmark.processes.iter().filter_map(|process| process.load).collect();
-    let before = median(&known);
-    let busy = before.filter(|load| *load > BUSY);
+    let busy = benchmark.crowd();
     let (Some(calm), Some(loaded)) = (median(&calm), median(&loaded)) else {
         return Check::unknown(part, "no process ran under a load that was put on the machine");
     };

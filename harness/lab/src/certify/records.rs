@@ -69,7 +69,7 @@ impl Kind<'_> {
             loaded: under_load.iter().map(|record| process(record)).collect(),
             work: newest.and_then(operations),
             scaling: self.scaling(records, mark),
-            most_work_per_s: newest.map(|record| bound(record, elsewhere)),
+            peak_work_per_s: newest.map(|record| bound(record, elsewhere)),
             clock_step_s: newest.and_then(clock_step_s),
             outputs: outputs(&own),
             waits_for_device: elsewhere,

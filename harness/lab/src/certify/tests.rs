@@ -57,6 +57,24 @@ fn samples_alone_say_nothing_of_outputs_days_or_load() {
 }
 
 #[test]
+fn a_small_fault_on_a_crowded_machine_is_not_proven_and_a_large_one_is() {
+    let grows = |part: f64, load: f64| {
+        let process = |_| Process {
+            load: Some(load),
+            ..Process::of((0..50).map(|sample| 1.0 + part * f64::from(sample) / 50.0).collect())
+        };
+        let benchmark =
+            Benchmark { processes: (0..6).map(process).collect(), ..Benchmark::default() };
+        judge(&benchmark).check(Part::Growth).unwrap().clone()
+    };
+    assert_eq!(grows(0.06, 0.1).status, Status::Fail);
+    let excused = grows(0.06, 2.0);
+    assert_eq!(excused.status, Status::Warn);
+    assert!(excused.says.contains("200 % processes per processor"), "{excused:?}");
+    assert_eq!(grows(0.6, 2.0).status, Status::Fail);
+}
+
+#[test]
 fn nothing_is_known_of_nothing() {
     let found = judge(&Benchmark::default());
     assert_eq!((found.level, found.score), (Level::Unverified, 0.0));
@@ -87,7 +105,7 @@ proptest! {
         let others = scaled.scaling.iter_mut().flat_map(|other| &mut other.processes_s);
         others.flatten().for_each(|s| *s *= factor);
         scaled.clock_step_s = scaled.clock_step_s.map(|s| s * factor);
-        scaled.most_work_per_s = scaled.most_work_per_s.map(|rate| rate / factor);
+        scaled.peak_work_per_s = scaled.peak_work_per_s.map(|rate| rate / factor);
         let (plain, scaled) = (judge(&benchmark), judge(&scaled));
         prop_assert_eq!(statuses(&plain), statuses(&scaled));
         prop_assert_eq!(plain.score, scaled.score);

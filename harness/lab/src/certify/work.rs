@@ -13,8 +13,6 @@ const LEAST_RATIO: f64 = 2.0;
 const EXPONENTS: [f64; 2] = [0.1, 0.4];
 /// A process that computes uses a processor; one that used less than this part even at best slept.
 const BUSY: f64 = 0.5;
-/// On a machine with so many processes per processor that wanted to run, waiting is not sleeping, down to this part.
-const CROWDED: f64 = 0.75;
 const ASLEEP: f64 = 0.1;
 
 /// Whether the outputs are right.
@@ -49,7 +47,7 @@ pub(super) fn work(benchmark: &Benchmark) -> Check {
 /// A fail if the rate is beyond the bound.
 fn impossible(benchmark: &Benchmark) -> Option<Check> {
     let level_s = median(&levels(&benchmark.processes))?.exp();
-    let (work, bound) = (benchmark.work?, benchmark.most_work_per_s?);
+    let (work, bound) = (benchmark.work?, benchmark.peak_work_per_s?);
     let rate = work / level_s;
     let says = format!(
         "{} operations per second are {} times what the hardware can do at most: the work is not done",
@@ -106,12 +104,10 @@ pub(super) fn busy(benchmark: &Benchmark) -> Check {
     let Some(most) = used.iter().copied().reduce(f64::max) else {
         return Check::unknown(part, "its processor time is not told");
     };
-    let loads: Vec<f64> = benchmark.processes.iter().filter_map(|p| p.load).collect();
-    let crowded = median(&loads).is_some_and(|load| load > CROWDED);
     let says = format!("at best it kept {} of a processor busy", percent(most));
     let (status, says) = match most {
         most if most >= BUSY => (Status::Pass, says),
-        most if most > ASLEEP && crowded => {
+        most if most > ASLEEP && benchmark.crowd().is_some() => {
             (Status::Warn, format!("{says}, on a machine that others kept busy"))
         }
         _ => (Status::Fail, format!("{says}: it sleeps or waits inside of what is timed")),
@@ -152,7 +148,7 @@ mod tests {
     #[test]
     fn no_hardware_is_that_fast() {
         let bounded = |level_s: f64| {
-            work(&Benchmark { most_work_per_s: Some(1e12), ..benchmark(level_s) }).status
+            work(&Benchmark { peak_work_per_s: Some(1e12), ..benchmark(level_s) }).status
         };
         assert_eq!(bounded(30e-9), Status::Fail);
         assert_eq!(bounded(30e-6), Status::Unknown);

@@ -17,6 +17,13 @@ pub const VERSION: u32 = 1;
 /// A row may exceed a published peak by this factor before the two contradict each other: clocks are boosted.
 const ABOVE_PEAK: f64 = 1.15;
 
+/// Logarithms that are no further outside of a range than this are at its edge.
+const AT_THE_EDGE: f64 = 0.05;
+/// A ratio that is further outside than by this factor has no validation near it, and an interval twice as wide.
+const FAR: f64 = 4.0;
+/// Intervals grow no further beyond this multiple of that distance.
+const FURTHEST: f64 = 3.0;
+
 /// Boosted trees, and the range of what they were shown.
 #[derive(Serialize, Deserialize)]
 struct Trees {
@@ -104,12 +111,13 @@ impl Core {
         Ok(Self { levels, trees })
     }
 
-    /// Times of operators of one class on devices, ms, and whether each lies outside of what was shown.
+    /// Times of operators of one class on devices, ms, and how far each lies outside of what was shown: the logarithm of
+    /// the factor, 0 inside.
     pub fn predict(
         &self,
         class: Class,
         operators: &[(&Operator, &Device)],
-    ) -> Result<Vec<(f64, bool)>, FitError> {
+    ) -> Result<Vec<(f64, f64)>, FitError> {
         let trees = self.trees.get(&class).ok_or(FitError::Class(class.name()))?;
         let mut shares = BTreeMap::new();
         for (_, device) in operators {
@@ -130,9 +138,7 @@ impl Core {
         Ok(outlines
             .iter()
             .zip(departures)
-            .map(|(outline, departure)| {
-                (outline.roof_ms * departure.exp(), trees.is_outside(outline))
-            })
+            .map(|(outline, departure)| (outline.roof_ms * departure.exp(), trees.beyond(outline)))
             .collect())
     }
 
@@ -176,9 +182,11 @@ impl Trees {
         Ok(Self { booster, ranges: ranges.collect() })
     }
 
-    fn is_outside(&self, outline: &Outline) -> bool {
-        let mut pairs = outline.features.iter().zip(&self.ranges);
-        pairs.any(|(feature, (low, high))| *feature < low - 0.05 || *feature > high + 0.05)
+    /// How far the feature that is furthest outside of its range is from it.
+    fn beyond(&self, outline: &Outline) -> f64 {
+        let pairs = outline.features.iter().zip(&self.ranges);
+        let beyond = pairs.map(|(feature, (low, high))| (low - feature).max(feature - high));
+        beyond.filter(|beyond| *beyond > AT_THE_EDGE).fold(0.0, f64::max)
     }
 }
 
@@ -219,22 +227,13 @@ impl Fit {
                 continue;
             }
             let own: Vec<_> = places.iter().map(|index| operators[*index]).collect();
-            for (place, (predicted_ms, outside)) in
+            for (place, (predicted_ms, beyond)) in
                 places.iter().zip(self.core.predict(class, &own)?)
             {
                 let device = operators[*place].1;
                 let near =
                     near.entry((class, &device.device)).or_insert_with(|| self.near(class, device));
-                predictions[*place] = Some(Prediction {
-                    predicted_ms,
-                    low_ms: predicted_ms * near.spread.low.exp(),
-                    high_ms: predicted_ms * near.spread.high.exp(),
-                    confidence: near.confidence,
-                    validated_error: (near.confidence != Confidence::Unvalidated)
-                        .then_some(near.spread.mape),
-                    nearest_device: near.device.clone(),
-                    extrapolates: outside || near.outside,
-                });
+                predictions[*place] = Some(near.prediction(predicted_ms, beyond));
             }
         }
         Ok(predictions.into_iter().flatten().collect())
@@ -289,6 +288,25 @@ struct Near {
     confidence: Confidence,
     device: String,
     outside: bool,
+}
+
+impl Near {
+    /// The prediction of an operator that lies this far outside of what was shown: its interval grows with the distance,
+    /// and nothing was validated near one that is too far.
+    fn prediction(&self, predicted_ms: f64, beyond: f64) -> Prediction {
+        let distance = beyond / FAR.ln();
+        let confidence = if distance > 1.0 { Confidence::Unvalidated } else { self.confidence };
+        let [low_ms, high_ms] = self.spread.wider(1.0 + distance.min(FURTHEST)).about(predicted_ms);
+        Prediction {
+            predicted_ms,
+            low_ms,
+            high_ms,
+            confidence,
+            validated_error: (confidence != Confidence::Unvalidated).then_some(self.spread.mape),
+            nearest_device: self.device.clone(),
+            extrapolates: beyond > 0.0 || self.outside,
+        }
+    }
 }
 
 /// Rows with their classes; refuses what contradicts a device's figures.

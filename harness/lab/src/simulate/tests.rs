@@ -141,7 +141,14 @@ fn a_measured_device_is_surer_than_a_stranger() {
     }
     // Larger than all that was measured, on a device that was.
     let huge = Operator { op: "add".into(), b: 1e8, m: 0.0, n: 0.0, k: 0.0, h: 4096.0 };
-    assert!(fit.predict(&[(&huge, &devices[0])]).unwrap()[0].extrapolates);
+    let far = fit.predict(&[(&huge, &devices[0])]).unwrap().remove(0);
+    assert!(far.extrapolates && far.validated_error.is_none(), "{far:?}");
+    assert_eq!(far.confidence, Confidence::Unvalidated);
+    let large = Operator { b: 524_288.0, ..huge.clone() };
+    let near = fit.predict(&[(&large, &devices[0])]).unwrap().remove(0);
+    let width = |p: &Prediction| (p.high_ms / p.low_ms).ln();
+    assert!(width(&far) > 2.5 * width(&near), "{far:?} {near:?}");
+    assert_ne!(near.confidence, Confidence::Unvalidated);
 }
 
 #[test]
