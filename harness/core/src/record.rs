@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the format below. A reader refuses a newer one and reads all older ones.
-/// Since 2 a record may have fallbacks, without which its numbers would say something else.
-pub const FORMAT: u32 = 2;
+/// Since 2 a record may have fallbacks, without which its numbers would say something else. Since 3 a line ends with a
+/// checksum, without which it is damaged.
+pub const FORMAT: u32 = 3;
 
 /// One line of a record file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,8 +182,13 @@ impl Telemetry {
             if series.at_ns.len() != series.values.len() {
                 return Some(format!("has readings and times of {name} of different lengths"));
             }
-            let is_less = |value: &f64| !(value.is_finite() && (*value >= 0.0 || is_temperature(name)));
-            series.values.iter().any(is_less).then(|| format!("has a reading of {name} that cannot be"))
+            let is_less =
+                |value: &f64| !(value.is_finite() && (*value >= 0.0 || is_temperature(name)));
+            series
+                .values
+                .iter()
+                .any(is_less)
+                .then(|| format!("has a reading of {name} that cannot be"))
         })
     }
 }

@@ -123,7 +123,10 @@ fn is_raw(name: &str) -> bool {
 }
 
 /// What two readings make together: the utilisation of all processors, and the power of each rail.
-#[expect(clippy::cast_precision_loss, reason = "ticks and microjoules between readings are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "ticks and microjoules between readings are far below 2^53"
+)]
 fn rates(before: &Reading, after: &Reading) -> Vec<(String, f64)> {
     let risen = |name: &str| {
         let (before, after) = (before.counters.get(name)?, after.counters.get(name)?);
@@ -278,8 +281,8 @@ impl Sources {
 
     /// What is in a folder and begins with these letters, in order.
     fn list(&self, folder: &str, begins: &str) -> Result<Vec<String>, String> {
-        let entries = fs::read_dir(self.root.join(folder))
-            .map_err(|error| format!("/{folder}: {error}"))?;
+        let entries =
+            fs::read_dir(self.root.join(folder)).map_err(|error| format!("/{folder}: {error}"))?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut found: Vec<String> = names
             .filter(|name| name.starts_with(begins))
@@ -323,7 +326,8 @@ fn kibibytes(text: &str, key: &str) -> Result<f64, String> {
 /// Minor and major faults of `/proc/self/stat`, whose second field, a name in brackets, may hold spaces.
 fn faults(stat: &str) -> Result<[u64; 2], String> {
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let field = |place: usize| rest.split_whitespace().nth(place).and_then(|text| text.parse().ok());
+    let field =
+        |place: usize| rest.split_whitespace().nth(place).and_then(|text| text.parse().ok());
     match (field(7), field(9)) {
         (Some(minor), Some(major)) => Ok([minor, major]),
         _ => Err("the kernel tells no page faults in /proc/self/stat".to_owned()),

@@ -83,7 +83,8 @@ impl Rows {
         let Some(told) = &record.metrics.telemetry else { return };
         for (name, series) in &told.series {
             let lists = [list(&series.at_ns), list(&series.values)];
-            self.time_series.push([text(&record.id), text(name)].into_iter().chain(lists).collect());
+            self.time_series
+                .push([text(&record.id), text(name)].into_iter().chain(lists).collect());
         }
         let counters = told.counters.iter();
         self.counters.extend(counters.map(|(name, &risen)| {
