@@ -122,7 +122,8 @@ fn excuse(check: &mut Check, load: f64) {
             check.says,
             figures::percent(load)
         );
-        *check = Check { value: check.value, limit: check.limit, ..Check::unknown(check.part, says) };
+        *check =
+            Check { value: check.value, limit: check.limit, ..Check::unknown(check.part, says) };
     }
 }
 
