@@ -65,9 +65,8 @@ fn moment(text: &str, context: &Context) -> Result<Timestamp> {
         return Ok(date.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp());
     }
     let revision = format!("{text}^{{commit}}");
-    let seconds =
-        process::output_of("git", &["log", "-1", "--format=%ct", &revision], &context.root);
-    let Some(seconds) = seconds.and_then(|text| text.trim().parse().ok()) else {
+    let seconds = process::ask_git(&context.root, &["log", "-1", "--format=%ct", &revision]);
+    let Some(seconds) = seconds.ok().and_then(|text| text.trim().parse().ok()) else {
         bail!(
             "--since {text} is neither a date like 2026-01-31, nor a time of RFC 3339, nor a revision of git here"
         );
