@@ -236,7 +236,7 @@ mod tests {
                     |line: usize| lines[..line].iter().map(String::len).sum::<usize>() as u64;
                 let touched = (0..3).rev().find(|line| begins(*line) <= at as u64).unwrap();
                 assert_eq!(fault.offset, begins(touched), "byte {at}");
-                assert!(found.lines.len() >= 1, "byte {at}");
+                assert!(!found.lines.is_empty(), "byte {at}");
                 let is_sound = |line: &Line| whole.lines.contains(line);
                 assert!(found.lines.iter().all(is_sound), "byte {at}: {:?}", found.lines);
             }

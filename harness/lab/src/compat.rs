@@ -224,7 +224,8 @@ pub struct Change {
 
 /// Where two matrices differ in state or mark. What one of them does not have was untested.
 pub fn changes(before: &[Cell], after: &[Cell]) -> Vec<Change> {
-    let mut all: BTreeMap<(&str, &str), [(State, Option<Mark>); 2]> = BTreeMap::new();
+    type Sides = [(State, Option<Mark>); 2];
+    let mut all: BTreeMap<(&str, &str), Sides> = BTreeMap::new();
     for (side, cells) in [before, after].into_iter().enumerate() {
         for cell in cells {
             let pair =
@@ -314,7 +315,7 @@ mod tests {
         let helped = Fact { fallbacks: true, ..fact("cuda", REAL, PASSED, 1) };
         check(&[helped], &[], (State::Partial, REAL), 1);
         let crashed = fact("cuda", None, Some(Outcome::Crashed), 1);
-        check(&[crashed.clone()], &[], (State::Failing, None), 1);
+        check(std::slice::from_ref(&crashed), &[], (State::Failing, None), 1);
         check(&[crashed, fact("cuda", REAL, PASSED, 2)], &[], (State::Partial, REAL), 2);
     }
 
@@ -323,7 +324,12 @@ mod tests {
         let predicted = fact("cuda", SIMULATED, None, 1);
         let absent = probe("cuda", Some("no driver"));
         let there = Presence { machine: "there".into(), ..probe("cuda", None) };
-        check(&[predicted.clone()], &[absent.clone()], (State::Absent, None), 0);
+        check(
+            std::slice::from_ref(&predicted),
+            std::slice::from_ref(&absent),
+            (State::Absent, None),
+            0,
+        );
         check(&[predicted], &[absent.clone(), there], (State::Simulated, SIMULATED), 1);
         let skipped = fact("cuda", None, Some(Outcome::Skipped), 2);
         check(&[skipped], &[], (State::Absent, None), 1);

@@ -61,8 +61,8 @@ fn moment(text: &str, context: &Context) -> Result<Timestamp> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    if let Ok(date) = text.parse::<jiff::civil::Date>() {
-        return Ok(date.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp());
+    if let Ok(midnight) = format!("{text}T00:00:00Z").parse() {
+        return Ok(midnight);
     }
     let revision = format!("{text}^{{commit}}");
     let seconds = process::ask_git(&context.root, &["log", "-1", "--format=%ct", &revision]);
