@@ -2,6 +2,7 @@
 //! suspected, what is said where git knows nothing, and the pages.
 
 use crate::support::{Adopter, measured, store};
+use proofmark::journal::written;
 use proofmark::record::{DeviceFacts, Environment, Line, Record, Samples};
 use proofmark::{Fingerprint, Mark, Part};
 use serde_json::Value;
@@ -227,7 +228,7 @@ fn what_is_not_there_is_told() {
     // What came in since is taken in first.
     let file = adopter.path(".proofmark/records/more.jsonl");
     let line = Line::Result(result(CASE, "", 6, false));
-    fs::write(file, serde_json::to_string(&line).unwrap() + "\n").unwrap();
+    fs::write(file, written(&line).unwrap()).unwrap();
     let found = adopter.json(&["history"], 0);
     assert_eq!(shape(&found[0]), ("here/real".into(), 6, false));
 }

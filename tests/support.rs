@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the built command line, and a fresh copy of the adopting workspace.
 
 use assert_cmd::Command;
+use proofmark::journal::written;
 use proofmark::record::{
     DeviceFacts, Environment, FORMAT, Line, Metrics, Outcome, Purpose, Record, Samples,
 };
@@ -184,8 +185,8 @@ pub(crate) fn measured(case: &str, recorded_at: &str, latency_ns: f64) -> Record
 
 /// Writes a record file of a workspace and takes it in.
 pub(crate) fn store(adopter: &Adopter, records: &[Record]) {
-    let lines = records.iter().map(|record| serde_json::to_string(&Line::Result(record.clone())));
-    let text: String = lines.map(|line| line.unwrap() + "\n").collect();
+    let lines = records.iter().map(|record| written(&Line::Result(record.clone())));
+    let text: String = lines.map(Result::unwrap).collect();
     fs::create_dir_all(adopter.path(".proofmark/records")).unwrap();
     fs::write(adopter.path(".proofmark/records/made.jsonl"), text).unwrap();
     adopter.xtask(&["rebuild"]).assert().success();

@@ -1,12 +1,17 @@
 //! Record files: one per process, appended and synced line by line, so that a kill loses at most one line.
 //!
-//! A damaged line costs itself only: it is reported with its file and number, and reading goes on after it.
+//! A damaged line costs itself only: it is reported with its file and offset, and reading goes on after it. Each line
+//! ends with a checksum of what stands before, so that a byte that has changed since is damage and not another number.
 
 use crate::clock;
 use crate::record::{FORMAT, Line};
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+/// Lines of this format and newer ones have a checksum.
+const SUMMED: u32 = 3;
 
 /// The record file of this process. It is made when the first line is written.
 #[derive(Debug)]
@@ -43,8 +48,7 @@ impl Journal {
             let path = self.path.display();
             io::Error::new(e.kind(), format!("failed to write the record file {path}: {e}"))
         };
-        let mut text = serde_json::to_string(line).map_err(io::Error::from)?;
-        text.push('\n');
+        let mut text = written(line)?;
         if self.file.is_none() {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder).map_err(context)?;
@@ -60,6 +64,35 @@ impl Journal {
         file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(context)?;
         self.torn = false;
         Ok(())
+    }
+}
+
+/// A line as it is written: with its checksum, and a newline.
+///
+/// # Errors
+/// It cannot be JSON.
+pub fn written(line: &Line) -> io::Result<String> {
+    let mut text = serde_json::to_string(line)?;
+    text.pop();
+    let sum = crc32fast::hash(text.as_bytes());
+    let _ = writeln!(text, "{SUM}{sum:08x}{END}");
+    Ok(text)
+}
+
+/// The last key of a line, and what follows its eight digits.
+const SUM: &str = ",\"crc32\":\"";
+const END: &str = "\"}";
+
+/// Whether a line has a checksum; that it is another's is an error.
+fn has_sum(line: &[u8]) -> Result<bool, String> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let Some(at) = line.len().checked_sub(SUM.len() + 8 + END.len()) else { return Ok(false) };
+    let (before, sum) = line.split_at(at);
+    let sum = sum.strip_prefix(SUM.as_bytes()).and_then(|rest| rest.strip_suffix(END.as_bytes()));
+    match sum {
+        None => Ok(false),
+        Some(sum) if sum == format!("{:08x}", crc32fast::hash(before)).as_bytes() => Ok(true),
+        Some(_) => Err("was changed after it was written: its checksum is another".to_owned()),
     }
 }
 
@@ -106,7 +139,23 @@ pub fn read(path: &Path, offset: u64) -> io::Result<Chunk> {
         }
         start += line.len() as u64;
     }
+    chunk.take_unended(path, &bytes[complete..]);
     Ok(chunk)
+}
+
+impl Chunk {
+    /// A whole last line that another byte than a newline ends is no line that is being written.
+    fn take_unended(&mut self, path: &Path, rest: &[u8]) {
+        let Some((_, line)) = rest.split_last() else { return };
+        if has_sum(line) != Ok(true) {
+            return;
+        }
+        self.lines.extend(parse(line).ok());
+        let detail =
+            "is not ended by a newline: the byte was changed after it was written".to_owned();
+        self.faults.push(Fault { path: path.to_owned(), offset: self.next_offset, detail });
+        self.next_offset += rest.len() as u64;
+    }
 }
 
 /// One line, if it is a sound line of a format that this version knows.
@@ -115,12 +164,16 @@ fn parse(line: &[u8]) -> Result<Line, String> {
     struct Head {
         format: u32,
     }
+    let has_sum = has_sum(line)?;
     let head: Head = serde_json::from_slice(line).map_err(|e| format!("is not a record: {e}"))?;
     if head.format > FORMAT {
         let found = head.format;
         return Err(format!(
             "is of format {found}, this version reads up to {FORMAT}: use a newer Proofmark"
         ));
+    }
+    if head.format >= SUMMED && !has_sum {
+        return Err(format!("has no checksum at its end, which lines of format {SUMMED} have"));
     }
     let line: Line = serde_json::from_slice(line).map_err(|e| format!("is not a record: {e}"))?;
     match &line {
@@ -140,4 +193,67 @@ pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     paths.sort_unstable();
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Finding;
+    use crate::record::Probe;
+
+    fn probe(number: u64) -> Line {
+        Line::Probe(Probe {
+            format: FORMAT,
+            id: format!("p-{number}"),
+            recorded_at: jiff::Timestamp::UNIX_EPOCH,
+            suite: "s".into(),
+            machine: "m".into(),
+            finding: Finding::absent("cpu".parse().unwrap(), "away"),
+        })
+    }
+
+    fn check(bytes: &[u8]) -> Chunk {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path, 0).unwrap()
+    }
+
+    #[test]
+    fn any_byte_that_changes_is_found_and_costs_what_it_touches() {
+        let lines: Vec<String> = (0..3).map(|number| written(&probe(number)).unwrap()).collect();
+        let sound = lines.concat().into_bytes();
+        let whole = check(&sound);
+        assert!(whole.faults.is_empty() && whole.lines == [probe(0), probe(1), probe(2)]);
+        for at in 0..sound.len() {
+            for bits in [1, 0x80] {
+                let mut bytes = sound.clone();
+                bytes[at] ^= bits;
+                let found = check(&bytes);
+                let fault = found.faults.first().unwrap_or_else(|| panic!("byte {at} ^ {bits}"));
+                // The place is that of the line, or, where the end of one was lost, of the one before.
+                let begins =
+                    |line: usize| lines[..line].iter().map(String::len).sum::<usize>() as u64;
+                let touched = (0..3).rev().find(|line| begins(*line) <= at as u64).unwrap();
+                assert_eq!(fault.offset, begins(touched), "byte {at}");
+                assert!(!found.lines.is_empty(), "byte {at}");
+                let is_sound = |line: &Line| whole.lines.contains(line);
+                assert!(found.lines.iter().all(is_sound), "byte {at}: {:?}", found.lines);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_being_written_waits_and_one_of_an_older_format_needs_no_checksum() {
+        let line = written(&probe(0)).unwrap();
+        for end in 0..line.len() {
+            let found = check(&line.as_bytes()[..end]);
+            assert!(found.lines.is_empty() && found.faults.is_empty(), "{end}");
+            assert_eq!(found.next_offset, 0);
+        }
+        let old = serde_json::to_string(&probe(0)).unwrap();
+        assert!(check(format!("{old}\n").as_bytes()).faults[0].detail.contains("no checksum"));
+        let old = old.replace(&format!("\"format\":{FORMAT}"), "\"format\":2") + "\n";
+        assert_eq!(check(old.as_bytes()).lines.len(), 1);
+    }
 }

@@ -29,6 +29,7 @@ pub mod settings;
 mod snapshot;
 mod suite;
 pub mod survey;
+mod telemetry;
 pub mod toolchain;
 
 pub use bench::bench;

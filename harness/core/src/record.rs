@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the format below. A reader refuses a newer one and reads all older ones.
-/// Since 2 a record may have fallbacks, without which its numbers would say something else.
-pub const FORMAT: u32 = 2;
+/// Since 2 a record may have fallbacks, without which its numbers would say something else. Since 3 a line ends with a
+/// checksum, without which it is damaged.
+pub const FORMAT: u32 = 3;
 
 /// One line of a record file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,6 +135,9 @@ pub struct Metrics {
     /// What is known of the measured phase besides its samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+    /// What the system told meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// What is known of a measured phase besides its samples: whether they can be trusted is judged from it.
@@ -150,6 +154,52 @@ pub struct Measured {
     /// the system does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<f64>,
+}
+
+/// What the system told between the samples of a measured phase, by names that end in their units; without one, the
+/// unit is 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Telemetry {
+    /// Nanoseconds between the first reading and the last.
+    pub over_ns: u64,
+    /// Readings over time: memory of the process (`process.resident_bytes`) and of the system
+    /// (`system.available_bytes`), the busy part of all processors (`system.utilisation`), their mean frequency
+    /// (`system.frequency_hz`), the hottest zone (`system.temperature_celsius`), power by rail (`power.RAIL_w`).
+    pub series: BTreeMap<String, Series>,
+    /// By how much counters of the process rose: minor and major page faults, voluntary and involuntary switches of
+    /// context.
+    pub counters: BTreeMap<String, u64>,
+    /// What was not told, and why.
+    pub absent: BTreeMap<String, String>,
+}
+
+impl Telemetry {
+    /// What of it cannot be, if anything.
+    fn fault(&self) -> Option<String> {
+        let is_temperature = |name: &str| name.ends_with("_celsius");
+        self.series.iter().find_map(|(name, series)| {
+            if series.at_ns.len() != series.values.len() {
+                return Some(format!("has readings and times of {name} of different lengths"));
+            }
+            let is_less =
+                |value: &f64| !(value.is_finite() && (*value >= 0.0 || is_temperature(name)));
+            series
+                .values
+                .iter()
+                .any(is_less)
+                .then(|| format!("has a reading of {name} that cannot be"))
+        })
+    }
+}
+
+/// Values over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// When each was read, in nanoseconds from the first reading on.
+    pub at_ns: Vec<u64>,
+    /// What was read.
+    pub values: Vec<f64>,
 }
 
 /// Device time of one op in one run.
@@ -274,6 +324,9 @@ impl Record {
         }
         if self.samples.latency_ns.iter().any(|latency| !(latency.is_finite() && *latency >= 0.0)) {
             return Some("has a latency that is not a length of time".into());
+        }
+        if let Some(fault) = self.metrics.telemetry.as_ref().and_then(Telemetry::fault) {
+            return Some(fault);
         }
         if self.outputs.iter().any(|output| output.error.is_some_and(|error| error < 0.0)) {
             return Some("has an output with an error below zero".into());

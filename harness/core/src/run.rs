@@ -277,13 +277,15 @@ fn stages(
         return Ok(());
     }
     let session: &mut dyn Session = &mut *session;
-    let (samples, measured) = sampling::sample(&case.id, session, &effort)?;
-    report.samples = samples;
+    let is_own = env::service().is_none();
+    let sampled = sampling::sample(&case.id, session, &effort, is_own)?;
+    report.samples = sampled.samples;
     progress(report);
     report.op_times = session.op_times()?;
     // Memory and stages may have come to be known meanwhile.
     report.describe(session);
-    report.metrics.measured = Some(Measured { load, ..measured });
+    report.metrics.measured = Some(Measured { load, ..sampled.measured });
+    report.metrics.telemetry = sampled.telemetry;
     Ok(())
 }
 

@@ -4,7 +4,8 @@
 use crate::case::{CaseId, Session};
 use crate::clock;
 use crate::job::Effort;
-use crate::record::{Measured, Samples};
+use crate::record::{Measured, Samples, Telemetry};
+use crate::telemetry::Collector;
 use criterion::{Criterion, SamplingMode};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -29,16 +30,27 @@ struct Call {
     cpu: Duration,
 }
 
-/// Takes the samples of a session that are asked for, and says what passed meanwhile.
+/// What was measured.
+pub(crate) struct Sampled {
+    pub(crate) samples: Samples,
+    pub(crate) measured: Measured,
+    /// Nothing where there are no samples.
+    pub(crate) telemetry: Option<Telemetry>,
+}
+
+/// Takes the samples of a session that are asked for, and says what passed meanwhile. `is_own` says whether this process
+/// does the work.
 pub(crate) fn sample(
     id: &CaseId,
     session: &mut dyn Session,
     effort: &Effort,
-) -> Result<(Samples, Measured), String> {
+    is_own: bool,
+) -> Result<Sampled, String> {
     let count = effort.samples;
     let calls: RefCell<Vec<Call>> = RefCell::default();
     let failure: RefCell<Option<String>> = RefCell::default();
     let session = RefCell::new(session);
+    let collector = RefCell::new(Collector::new(is_own));
     let criterion = Criterion::default()
         .sample_size(count)
         .warm_up_time(effort.measure_for.mul_f64(WARM_UP))
@@ -56,6 +68,7 @@ pub(crate) fn sample(
             if failure.borrow().is_some() {
                 return Duration::from_nanos(iterations);
             }
+            collector.borrow_mut().read(calls.borrow().len());
             let used = clock::processor_time();
             let (ran, wall) = clock::timed(|| session.borrow_mut().run_times(iterations));
             let cpu = clock::processor_time().saturating_sub(used);
@@ -77,7 +90,10 @@ pub(crate) fn sample(
     }
     let calls = calls.into_inner();
     // Warm-up calls come first; `--test` and a filter of criterion's own leave fewer calls than samples.
-    Ok(measured_phase(&calls, count))
+    let (samples, measured) = measured_phase(&calls, count);
+    let telemetry = (!samples.latency_ns.is_empty())
+        .then(|| collector.into_inner().finish(calls.len(), calls.len() - count));
+    Ok(Sampled { samples, measured, telemetry })
 }
 
 /// The last `count` calls; none if there were not so many.

@@ -7,6 +7,7 @@
 pub mod attribution;
 pub mod browsers;
 pub mod certify;
+pub mod compat;
 pub mod coverage;
 pub mod export;
 pub mod figures;

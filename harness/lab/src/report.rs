@@ -6,6 +6,7 @@
 pub mod browsers;
 pub mod certify;
 pub mod chart;
+pub mod compat;
 pub mod gate;
 pub mod gate_exchange;
 pub mod history;

@@ -1,6 +1,7 @@
 //! `report`: what is known of the workspace's cases on this machine, and what is not. One file per report.
 
 mod browsers;
+mod compat;
 mod coverage;
 
 use crate::context::Context;
@@ -19,6 +20,8 @@ pub(crate) struct Args {
 enum Report {
     /// Models by endpoints: known, measured, passed, failed, stale and absent cases, with their marks
     Coverage(coverage::Args),
+    /// What runs where, on every machine that is known, with the evidence, and what changed since a date or revision
+    Compat(compat::Args),
     /// Models in browsers: what runs where and why not, and a page per model with its endpoints side by side
     Browsers(browsers::Args),
 }
@@ -36,6 +39,7 @@ impl Args {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         match self.report {
             Report::Coverage(args) => args.run(context)?,
+            Report::Compat(args) => args.run(context)?,
             Report::Browsers(args) => args.run(context)?,
         }
         Ok(ExitCode::SUCCESS)

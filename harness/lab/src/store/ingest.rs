@@ -115,6 +115,9 @@ fn write(connection: &Connection, lines: &[Line], ingested: &mut Ingested) -> du
     insert(connection, "details", "result_id, name", &rows.details)?;
     insert(connection, "stages", "result_id, stage", &rows.stages)?;
     insert(connection, "fallbacks", "result_id, position", &rows.fallbacks)?;
+    insert(connection, "time_series", "result_id, name", &rows.time_series)?;
+    insert(connection, "counters", "result_id, name", &rows.counters)?;
+    insert(connection, "absences", "result_id, name", &rows.absences)?;
     ingested.probes += insert(connection, "probes", "id", &rows.probes)?;
     insert(connection, "probe_limits", "probe_id, name", &rows.probe_limits)?;
     insert(connection, "probe_features", "probe_id, name", &rows.probe_features)?;

@@ -3,6 +3,7 @@
 //! The only part of Proofmark that knows DuckDB. One process may have a database open for writing, or many for
 //! reading, never both; so a store is opened late and closed early.
 
+mod compat;
 mod error;
 mod export;
 mod facts;

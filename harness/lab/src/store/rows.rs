@@ -16,6 +16,9 @@ pub(super) struct Rows {
     pub(super) details: Vec<Vec<Value>>,
     pub(super) stages: Vec<Vec<Value>>,
     pub(super) fallbacks: Vec<Vec<Value>>,
+    pub(super) time_series: Vec<Vec<Value>>,
+    pub(super) counters: Vec<Vec<Value>>,
+    pub(super) absences: Vec<Vec<Value>>,
     pub(super) probes: Vec<Vec<Value>>,
     pub(super) probe_limits: Vec<Vec<Value>>,
     pub(super) probe_features: Vec<Vec<Value>>,
@@ -35,6 +38,7 @@ impl Rows {
         self.results.push(result(record));
         self.push_parts(&record.fingerprint);
         self.push_origin(record);
+        self.push_telemetry(record);
         for (position, output) in record.outputs.iter().enumerate() {
             self.outputs.push(vec![
                 text(&record.id),
@@ -72,6 +76,22 @@ impl Rows {
                 text(&fallback.to),
             ]);
         }
+    }
+
+    /// What the system told while it was measured.
+    fn push_telemetry(&mut self, record: &Record) {
+        let Some(told) = &record.metrics.telemetry else { return };
+        for (name, series) in &told.series {
+            let lists = [list(&series.at_ns), list(&series.values)];
+            self.time_series
+                .push([text(&record.id), text(name)].into_iter().chain(lists).collect());
+        }
+        let counters = told.counters.iter();
+        self.counters.extend(counters.map(|(name, &risen)| {
+            vec![text(&record.id), text(name), number(risen), number(told.over_ns)]
+        }));
+        let absences = told.absent.iter();
+        self.absences.extend(absences.map(|(name, why)| pair(&record.id, name, text(why))));
     }
 
     fn push_parts(&mut self, fingerprint: &Fingerprint) {

@@ -168,6 +168,8 @@ fn metrics(row: &Row<'_>, first: usize, stages: BTreeMap<String, u64>) -> duckdb
         stages,
         // Not in the database: whoever judges samples reads the record files.
         measured: None,
+        // In tables of its own, and in no report of runs.
+        telemetry: None,
     })
 }
 

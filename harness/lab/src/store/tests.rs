@@ -7,7 +7,7 @@ use proofmark::journal::Journal;
 use proofmark::protocol::Listed;
 use proofmark::record::{
     DeviceFacts, Environment, FORMAT, Fallback, Line, Metrics, OpTime, Outcome, OutputCheck, Probe,
-    Purpose, Record, Samples,
+    Purpose, Record, Samples, Series, Telemetry,
 };
 use proofmark::{Endpoint, Finding, Mark};
 use serde_json::json;
@@ -249,6 +249,13 @@ fn mix(record: &mut Record) {
     let details = &mut record.device.as_mut().unwrap().details;
     details.insert("browser".into(), "it's \"147\"".into());
     record.metrics.stages.insert("page".into(), u64::MAX);
+    let series = Series { at_ns: vec![0, 9], values: vec![-1.5, 40.25] };
+    record.metrics.telemetry = Some(Telemetry {
+        over_ns: 9,
+        series: [("system.temperature_celsius".into(), series)].into(),
+        counters: [("process.major_faults".into(), 3)].into(),
+        absent: [("power".into(), "permission denied".into())].into(),
+    });
     for op in ["topk", "gather"] {
         let (op, why, to) = (op.to_owned(), "not in opSupportLimits".into(), "cpu".into());
         record.fallbacks.push(Fallback { op, why, to });
@@ -261,6 +268,13 @@ fn check_mixed(world: &World) {
     assert_eq!(rows, json!([{ "name": "browser", "value": "it's \"147\"" }]));
     let rows = world.rows("SELECT stage, time_ns FROM stages");
     assert_eq!(rows, json!([{ "stage": "page", "time_ns": u64::MAX }]));
+    let rows = world.rows("SELECT name, at_ns, readings FROM time_series");
+    let name = "system.temperature_celsius";
+    assert_eq!(rows, json!([{ "name": name, "at_ns": [0, 9], "readings": [-1.5, 40.25] }]));
+    let rows = world.rows("SELECT name, risen, over_ns FROM counters");
+    assert_eq!(rows, json!([{ "name": "process.major_faults", "risen": 3, "over_ns": 9 }]));
+    let rows = world.rows("SELECT name, reason FROM absences");
+    assert_eq!(rows, json!([{ "name": "power", "reason": "permission denied" }]));
     let rows = world.rows("SELECT op, why, goes_to FROM fallbacks ORDER BY position");
     let row = |op| json!({ "op": op, "why": "not in opSupportLimits", "goes_to": "cpu" });
     assert_eq!(rows, json!([row("topk"), row("gather")]));
@@ -291,8 +305,8 @@ fn lines_of_format_1_are_read() {
     let mut world = World::new();
     let record = Record { format: 1, ..world.record(CASE, &[1.0]) };
     let text = serde_json::to_string(&record).unwrap();
-    let new = ["details", "stages", "fallbacks"].map(|word| text.contains(word));
-    assert_eq!(new, [false; 3], "this is not a line as format 1 had it: {text}");
+    let new = ["details", "stages", "fallbacks", "telemetry"].map(|word| text.contains(word));
+    assert_eq!(new, [false; 4], "this is not a line as format 1 had it: {text}");
     world.write(record);
     assert_eq!(world.ingest().results, 1);
 }
