@@ -33,14 +33,8 @@ pub(crate) struct Context {
     pub(crate) root: PathBuf,
     /// Records, findings, references.
     pub(crate) state: PathBuf,
-    /// The record files.
-    pub(crate) records: PathBuf,
-    /// The files of predictions, which are no records.
-    pub(crate) predictions: PathBuf,
-    /// The files of what other tools measured.
-    pub(crate) imports: PathBuf,
-    /// What was migrated from elsewhere.
-    pub(crate) migrated: PathBuf,
+    /// What the database is made from.
+    pub(crate) folders: Folders,
     /// The database; it need not exist.
     pub(crate) db: PathBuf,
     /// The suites that the workspace declares.
@@ -55,17 +49,9 @@ impl Context {
         let workspace = suites::read(&folder, &global.profile)?;
         let root = workspace.root.clone();
         let state = proofmark::env::state_dir(&root);
-        let records = state.join("records");
-        let predictions = state.join("predictions");
-        let imports = state.join("imports");
-        let migrated = state.join("migrated");
         let db = global.db.map_or(state.join("results.duckdb"), |db| here.join(db));
-        Ok(Self { root, state, records, predictions, imports, migrated, db, workspace })
-    }
-
-    /// What the database is made from.
-    pub(crate) fn folders(&self) -> Folders {
-        Folders::below(&self.state)
+        let folders = Folders::below(&state);
+        Ok(Self { root, state, folders, db, workspace })
     }
 
     /// Opens the store and takes in what is new in the record files. Lines that cannot be read are told.
@@ -75,7 +61,7 @@ impl Context {
 
     /// Takes in what is new in the record files since the store was opened.
     pub(crate) fn take_in(&self, store: Store) -> Result<Store> {
-        warn_of(&store.ingest(&self.records)?.faults);
+        warn_of(&store.ingest(&self.folders.records)?.faults);
         Ok(store)
     }
 }

@@ -57,7 +57,7 @@ fn probe_all(context: &Context) -> Result<Vec<Finding>> {
 
 /// Writes what was seen of endpoints without a device into the log of probes; suites have written theirs.
 fn keep(context: &Context, findings: &[Finding]) -> Result<()> {
-    let mut journal = Journal::new(&context.records);
+    let mut journal = Journal::new(&context.folders.records);
     let machine = environment::machine().machine;
     for finding in findings {
         let probe = Probe {

@@ -15,7 +15,7 @@ impl Args {
     /// Reads all record files into a new database and puts it in the place of the old one.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let _lock = Lock::take(context)?;
-        let ingested = Store::rebuild(&context.db, &context.folders())?;
+        let ingested = Store::rebuild(&context.db, &context.folders)?;
         context::warn_of(&ingested.faults);
         output::print(&format!(
             "{}: {} results, {} probes, {} predictions, {} imports and {} migrated numbers from {}; {} lines could not be read\n",

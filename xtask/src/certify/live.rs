@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Vec<Told>> {
         context,
         suites,
         cases,
-        records: read(&context.records)?,
+        records: read(&context.folders.records)?,
         loaded: read(&context.state.join(LOADED).join("records"))?,
         machine: here.machine,
         boot: here.boot,

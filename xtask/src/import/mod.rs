@@ -93,7 +93,7 @@ impl Args {
         let _lock = if self.dry_run { None } else { Some(Lock::take(context)?) };
         let outcomes = self.all(context, items)?;
         if !self.dry_run && outcomes.iter().any(|(_, outcome)| outcome.imported().is_some()) {
-            let (_, faults) = Store::open(&context.db)?.ingest_imports(&context.imports)?;
+            let (_, faults) = Store::open(&context.db)?.ingest_imports(&context.folders.imports)?;
             context::warn_of(&faults);
         }
         for (source, outcome) in &outcomes {
@@ -121,7 +121,7 @@ impl Args {
     }
 
     fn all(&self, context: &Context, items: Vec<Item>) -> Result<Vec<(String, Outcome)>> {
-        let folder = &context.imports;
+        let folder = &context.folders.imports;
         let (known, faults) = kept::read(folder).with_context(|| {
             format!("failed to read what was imported into {}", folder.display())
         })?;
@@ -158,7 +158,7 @@ impl Args {
         if self.dry_run || pending.is_empty() {
             return Ok(());
         }
-        let folder = &context.imports;
+        let folder = &context.folders.imports;
         kept::append(folder, &pending)
             .with_context(|| format!("failed to write what was imported into {}", folder.display()))
     }

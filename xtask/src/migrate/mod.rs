@@ -93,13 +93,15 @@ impl Args {
     ) -> Result<(Vec<report::FileReport>, Vec<inputs::Input>)> {
         let _lock = Lock::take(context)?;
         let known = reading::Known::of(&context.take_in_migrated()?)?;
-        let mut writer = proofmark_lab::migrate::lines::Writer::open(&context.migrated)
-            .with_context(|| format!("failed to write into {}", context.migrated.display()))?;
+        let mut writer = proofmark_lab::migrate::lines::Writer::open(&context.folders.migrated)
+            .with_context(|| {
+                format!("failed to write into {}", context.folders.migrated.display())
+            })?;
         let all = inputs.clone();
         let files = Reading::new(context, now, known).all(inputs, Some(&mut writer))?;
-        writer
-            .sync()
-            .with_context(|| format!("failed to write into {}", context.migrated.display()))?;
+        writer.sync().with_context(|| {
+            format!("failed to write into {}", context.folders.migrated.display())
+        })?;
         context.take_in_migrated()?.close()?;
         Ok((files, all))
     }
@@ -173,7 +175,7 @@ impl Context {
     /// Opens the store and takes in what is new in the migrated lines.
     fn take_in_migrated(&self) -> Result<Store> {
         let store = Store::open(&self.db)?;
-        context::warn_of(&store.ingest_migrated(&self.migrated)?.faults);
+        context::warn_of(&store.ingest_migrated(&self.folders.migrated)?.faults);
         Ok(store)
     }
 }

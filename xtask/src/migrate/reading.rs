@@ -76,7 +76,7 @@ impl<'c> Reading<'c> {
             }
             if let Some(writer) = &mut writer {
                 writer.append(&text).with_context(|| {
-                    format!("failed to write into {}", self.context.migrated.display())
+                    format!("failed to write into {}", self.context.folders.migrated.display())
                 })?;
             }
         }
