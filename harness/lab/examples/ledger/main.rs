@@ -1,7 +1,7 @@
 //! Measures the store on invented results: `cargo run --release -p proofmark-lab --example ledger -- COMMAND …`.
 //!
 //! `records FOLDER RESULTS` makes record files; `ingest FOLDER DATABASE` takes them into a new database and says how fast
-//! that was; `open DATABASE` says how long it takes to open it; `questions DATABASE` asks the ten questions.
+//! that was; `open DATABASE` says how long it takes to open it; `questions DATABASE` asks the ten questions, `answers DATABASE` prints their answers.
 //! `docs/peers/ledger/README.md` has the whole comparison.
 
 mod fixture;
@@ -13,6 +13,9 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
+
+const USE: &str = "use: records FOLDER RESULTS | ingest FOLDER DATABASE | open DATABASE | questions DATABASE | \
+                   answers DATABASE";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -28,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("opened in {:.1} ms", opened.as_secs_f64() * 1e3);
         }
         ["questions", database] => questions::ask(Path::new(database))?,
-        _ => return Err("use: records FOLDER RESULTS | ingest FOLDER DATABASE | open DATABASE | questions DATABASE".into()),
+        ["answers", database] => questions::answers(Path::new(database))?,
+        _ => return Err(USE.into()),
     }
     Ok(())
 }

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 /// How often each question is asked; the median is told.
 const TIMES: usize = 15;
+/// The days whose commits are compared.
+const COMPARED: [usize; 2] = [10, 11];
 
 /// A question and the SQL that answers it.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub struct Question {
 pub fn questions() -> [Question; 10] {
     let case = fixture::case(1009);
     let machine = fixture::machine(1);
-    let (before, after) = (fixture::commit(10), fixture::commit(11));
+    let [before, after] = COMPARED.map(fixture::commit);
     let question = |name, sql| Question { name, sql };
     [
         question("latest of a case", format!(
@@ -65,7 +67,22 @@ pub fn questions() -> [Question; 10] {
     ]
 }
 
-/// Asks all questions and prints the median time of each, its rows, and a checksum of the answer's numbers.
+/// Prints the answers as JSON, and the two commits that are compared, for `docs/peers/ledger/ask.py`.
+///
+/// # Errors
+/// The database cannot be opened or asked.
+pub fn answers(database: &Path) -> Result<(), Box<dyn Error>> {
+    let store = Store::open_read_only(database)?;
+    let mut answers = serde_json::Map::new();
+    for Question { name, sql } in questions() {
+        answers.insert(name.into(), store.query(&sql)?.rows.into());
+    }
+    let commits = COMPARED.map(fixture::commit);
+    println!("{}", serde_json::json!({ "commits": commits, "answers": answers }));
+    Ok(())
+}
+
+/// Asks all questions and prints the median time of each and its rows.
 ///
 /// # Errors
 /// The database cannot be opened or asked.
