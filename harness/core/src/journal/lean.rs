@@ -508,3 +508,7 @@ impl<'a> Cursor<'a> {
         self.text[start..self.at].parse().ok().filter(|value: &f64| value.is_finite())
     }
 }
+
+#[cfg(test)]
+#[path = "lean_tests.rs"]
+mod tests;
