@@ -4,6 +4,7 @@
 //! ends with a checksum of what stands before, so that a byte that has changed since is damage and not another number.
 
 mod blocks;
+pub mod compaction;
 pub mod lean;
 
 pub use blocks::{Block, Blocks, is_compressed};
@@ -58,8 +59,10 @@ impl Journal {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder).map_err(context)?;
             let mut options = OpenOptions::new();
-            self.file =
-                Some(options.create_new(true).append(true).open(&self.path).map_err(context)?);
+            let file = options.create_new(true).append(true).open(&self.path).map_err(context)?;
+            // So that nobody puts it away meanwhile. Where files cannot be locked, their age must do.
+            let _ = file.try_lock_shared();
+            self.file = Some(file);
         }
         let Some(file) = &mut self.file else { unreachable!("opened above") };
         if self.torn {
