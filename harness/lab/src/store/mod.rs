@@ -13,6 +13,7 @@ mod ingest;
 mod known;
 mod latest;
 mod migrated;
+mod moved;
 mod past;
 mod portions;
 mod predictions;
@@ -222,5 +223,7 @@ fn wal(path: &Path) -> PathBuf {
     name.into()
 }
 
+#[cfg(test)]
+mod ledger_tests;
 #[cfg(test)]
 mod tests;
