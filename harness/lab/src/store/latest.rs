@@ -54,10 +54,14 @@ impl Newest {
 
     /// Brings the table up to date with these results, which are in the database by now.
     pub(super) fn store(&self, connection: &Connection) -> duckdb::Result<()> {
+        if self.of_cases.is_empty() {
+            return Ok(());
+        }
         let ids = || self.of_cases.values().map(|rank| &rank.id);
+        let is_empty = "CREATE OR REPLACE TEMP TABLE arrived AS FROM latest LIMIT 0";
+        connection.execute_batch(is_empty)?;
         match self.of_cases.len() {
-            0 => return Ok(()),
-            few @ 1..=NAMED => {
+            few @ ..=NAMED => {
                 let places = vec!["?"; few].join(", ");
                 connection.execute(&arrive(&places), params_from_iter(ids()))?;
             }
@@ -73,10 +77,10 @@ impl Newest {
     }
 }
 
-/// Makes the rows with these ids the table `arrived`, as the table `latest` has them.
+/// Puts the rows with these ids into the table `arrived`, as the table `latest` has them.
 fn arrive(ids: &str) -> String {
     format!(
-        "CREATE OR REPLACE TEMP TABLE arrived AS SELECT results.*, coalesce(ops, 0) AS fallbacks FROM results \
+        "INSERT INTO arrived SELECT results.*, coalesce(ops, 0) AS fallbacks FROM results \
          LEFT JOIN (SELECT result_id, count(*) AS ops FROM fallbacks GROUP BY result_id) AS elsewhere \
          ON elsewhere.result_id = results.id WHERE id IN ({ids})"
     )
