@@ -23,6 +23,7 @@ mod rebuild;
 mod report;
 mod scan;
 mod simulate;
+mod store;
 mod suites;
 mod tool;
 mod validate;
@@ -72,6 +73,8 @@ enum Command {
     Scan(scan::Args),
     /// Take in legacy results in JSON, each number with its path and its mark
     Migrate(migrate::Args),
+    /// Keep the files of the store: put old ones together
+    Store(store::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
     /// A tool of a suite: models, verify, infer, …
@@ -102,6 +105,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => args.run(&open()?),
         Command::Scan(args) => args.run(),
         Command::Migrate(args) => args.run(open),
+        Command::Store(args) => args.run(&open()?),
         Command::Rebuild(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }

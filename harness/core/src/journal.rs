@@ -3,11 +3,17 @@
 //! A damaged line costs itself only: it is reported with its file and offset, and reading goes on after it. Each line
 //! ends with a checksum of what stands before, so that a byte that has changed since is damage and not another number.
 
+mod blocks;
+pub mod compaction;
+pub mod lean;
+
+pub use blocks::{Block, Blocks, is_compressed};
+
 use crate::clock;
 use crate::record::{FORMAT, Line};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Lines of this format and newer ones have a checksum.
@@ -53,8 +59,10 @@ impl Journal {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder).map_err(context)?;
             let mut options = OpenOptions::new();
-            self.file =
-                Some(options.create_new(true).append(true).open(&self.path).map_err(context)?);
+            let file = options.create_new(true).append(true).open(&self.path).map_err(context)?;
+            // So that nobody puts it away meanwhile. Where files cannot be locked, their age must do.
+            let _ = file.try_lock_shared();
+            self.file = Some(file);
         }
         let Some(file) = &mut self.file else { unreachable!("opened above") };
         if self.torn {
@@ -89,9 +97,14 @@ fn has_sum(line: &[u8]) -> Result<bool, String> {
     let Some(at) = line.len().checked_sub(SUM.len() + 8 + END.len()) else { return Ok(false) };
     let (before, sum) = line.split_at(at);
     let sum = sum.strip_prefix(SUM.as_bytes()).and_then(|rest| rest.strip_suffix(END.as_bytes()));
+    let is_right = |sum: &[u8]| {
+        let found = crc32fast::hash(before);
+        let digit = |place: usize| b"0123456789abcdef"[(found >> (28 - 4 * place) & 15) as usize];
+        sum.iter().enumerate().all(|(place, byte)| *byte == digit(place))
+    };
     match sum {
         None => Ok(false),
-        Some(sum) if sum == format!("{:08x}", crc32fast::hash(before)).as_bytes() => Ok(true),
+        Some(sum) if is_right(sum) => Ok(true),
         Some(_) => Err("was changed after it was written: its checksum is another".to_owned()),
     }
 }
@@ -121,45 +134,25 @@ pub struct Chunk {
 /// Reads the complete lines of a file from `offset` on. A last line without its newline is still being
 /// written, or its writer was killed: it is left for the next call.
 pub fn read(path: &Path, offset: u64) -> io::Result<Chunk> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let complete = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
-    let mut chunk = Chunk { next_offset: offset + complete as u64, ..Chunk::default() };
-    let mut start = offset;
-    for line in bytes[..complete].split_inclusive(|&b| b == b'\n') {
-        if !line.trim_ascii().is_empty() {
-            match parse(line) {
+    let mut blocks = Blocks::open(path, offset)?;
+    let mut chunk = Chunk::default();
+    while let Some(block) = blocks.next()? {
+        for (offset, found) in block.lines() {
+            match found.and_then(line) {
                 Ok(line) => chunk.lines.push(line),
-                Err(detail) => {
-                    chunk.faults.push(Fault { path: path.to_owned(), offset: start, detail });
-                }
+                Err(detail) => chunk.faults.push(Fault { path: path.to_owned(), offset, detail }),
             }
         }
-        start += line.len() as u64;
     }
-    chunk.take_unended(path, &bytes[complete..]);
+    chunk.next_offset = blocks.next_offset();
     Ok(chunk)
 }
 
-impl Chunk {
-    /// A whole last line that another byte than a newline ends is no line that is being written.
-    fn take_unended(&mut self, path: &Path, rest: &[u8]) {
-        let Some((_, line)) = rest.split_last() else { return };
-        if has_sum(line) != Ok(true) {
-            return;
-        }
-        self.lines.extend(parse(line).ok());
-        let detail =
-            "is not ended by a newline: the byte was changed after it was written".to_owned();
-        self.faults.push(Fault { path: path.to_owned(), offset: self.next_offset, detail });
-        self.next_offset += rest.len() as u64;
-    }
-}
-
-/// One line, if it is a sound line of a format that this version knows.
-fn parse(line: &[u8]) -> Result<Line, String> {
+/// One line, if it is a sound line of a format that this version knows; else why it is not.
+///
+/// # Errors
+/// It is damaged, or of a newer format, or holds numbers without a mark.
+pub fn line(line: &[u8]) -> Result<Line, String> {
     #[derive(serde::Deserialize)]
     struct Head {
         format: u32,
@@ -190,7 +183,10 @@ pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         entries => entries?,
     };
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        name.ends_with(b".jsonl") || is_compressed(path)
+    });
     paths.sort_unstable();
     Ok(paths)
 }

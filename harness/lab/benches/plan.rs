@@ -38,6 +38,11 @@ const RESULTS: &str = "
         CASE WHEN n % 1000 = 0 THEN 'other' ELSE $digest END AS fingerprint
     FROM (SELECT i, i % 100000 AS n FROM range(1000000) AS numbers(i))";
 
+/// What ingest keeps up to date.
+const LATEST: &str = "
+    INSERT INTO latest SELECT *, 0 FROM results
+    QUALIFY row_number() OVER (PARTITION BY case_id, machine ORDER BY recorded_at DESC) = 1";
+
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("results.duckdb");
@@ -75,5 +80,6 @@ fn fill(path: &Path, digest: &str) {
     Store::open(path).and_then(Store::close).expect("an empty database");
     let connection = Connection::open(path).expect("the empty database");
     connection.execute(&RESULTS.replace("$digest", &format!("'{digest}'")), []).expect("rows");
+    connection.execute_batch(LATEST).expect("the latest of each case");
     connection.execute_batch("CHECKPOINT").expect("rows on the disk");
 }

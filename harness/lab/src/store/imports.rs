@@ -1,7 +1,6 @@
 //! From the file of what other tools measured to its tables.
 
-use super::ingest::insert;
-use super::rows::{list, number, optional, text, time};
+use super::staged::{insert, list, number, optional, text, time};
 use super::{Store, StoreError};
 use crate::import::{Imported, kept};
 use duckdb::types::Value;

@@ -1,17 +1,16 @@
 //! From record files to rows: each file is read on from where it was left, and no record gets in twice.
 
-use super::rows::Rows;
-use super::{Store, StoreError};
-use duckdb::types::Value;
-use duckdb::{Connection, appender_params_from_iter, params};
+use super::portions::{self, Portion, Unread, Unreadable};
+use super::writer::Writer;
+use super::{Store, StoreError, probes};
+use duckdb::{Connection, params};
 use proofmark::journal::{self, Fault};
-use proofmark::record::Line;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// Lines that are held in memory before they are written.
-const BATCH: usize = 20_000;
+/// From so many unread bytes on all known ids are read at once instead of one by one.
+const MANY: u64 = 1 << 20;
 
 /// What one reading of the record files brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,12 +29,6 @@ pub struct Ingested {
     pub faults: Vec<Fault>,
 }
 
-/// A record file that has grown since it was last read.
-struct Grown {
-    name: String,
-    chunk: journal::Chunk,
-}
-
 impl Store {
     /// Reads what is new in the record files of a folder, all or nothing. Damaged lines are told, and cost
     /// nothing but themselves.
@@ -44,23 +37,25 @@ impl Store {
     /// A file cannot be read, or the database cannot be written. Then nothing was taken in, and the next call
     /// begins where this one began.
     pub fn ingest(&self, records: &Path) -> Result<Ingested, StoreError> {
-        let grown = self.grown(records)?;
-        if grown.is_empty() {
+        let (unread, bytes) = self.unread(records)?;
+        if unread.is_empty() {
             return Ok(Ingested::default());
         }
         let transaction = self.connection.unchecked_transaction().map_err(self.writing())?;
-        let ingested = take_in(&transaction, grown).map_err(self.writing())?;
+        let ingested = take_in(&transaction, &unread, bytes >= MANY).map_err(|e| e.of(self))?;
         transaction.commit().map_err(self.writing())?;
         Ok(ingested)
     }
 
-    fn grown(&self, records: &Path) -> Result<Vec<Grown>, StoreError> {
+    /// The files that are not as they were when they were last read, and how many bytes of them are to be read.
+    fn unread(&self, records: &Path) -> Result<(Vec<Unread>, u64), StoreError> {
         let offsets = offsets(&self.connection).map_err(self.reading())?;
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Records { path, source }
         };
-        let mut grown = Vec::new();
+        let mut unread = Vec::new();
+        let mut bytes = 0;
         for path in journal::files(records).map_err(failed(records))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let seen = offsets.get(&name).copied().unwrap_or_default();
@@ -70,12 +65,10 @@ impl Store {
             }
             // A file that shrank is another file: its records are read anew, and those known are left out.
             let from = if length < seen { 0 } else { seen };
-            let chunk = journal::read(&path, from).map_err(failed(&path))?;
-            if chunk.next_offset != seen {
-                grown.push(Grown { name, chunk });
-            }
+            bytes += length - from;
+            unread.push(Unread { name, path, from, seen });
         }
-        Ok(grown)
+        Ok((unread, bytes))
     }
 }
 
@@ -85,78 +78,52 @@ fn offsets(connection: &Connection) -> duckdb::Result<HashMap<String, u64>> {
     rows.collect()
 }
 
-fn take_in(connection: &Connection, grown: Vec<Grown>) -> duckdb::Result<Ingested> {
+/// Why a reading ended.
+enum Failure {
+    Unreadable(Unreadable),
+    Database(duckdb::Error),
+}
+
+impl From<Unreadable> for Failure {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+impl From<duckdb::Error> for Failure {
+    fn from(error: duckdb::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Failure {
+    fn of(self, store: &Store) -> StoreError {
+        match self {
+            Self::Unreadable((path, source)) => StoreError::Records { path, source },
+            Self::Database(error) => store.writing()(error),
+        }
+    }
+}
+
+fn take_in(connection: &Connection, unread: &[Unread], many: bool) -> Result<Ingested, Failure> {
+    let mut writer = Writer::new(connection, many)?;
     let mut ingested = Ingested::default();
-    let mut pending: Vec<Line> = Vec::new();
-    let mut remember = connection.prepare("INSERT OR REPLACE INTO files VALUES (?, ?)")?;
     let mut note = connection.prepare("INSERT OR REPLACE INTO faults VALUES (?, ?, ?)")?;
-    for Grown { name, chunk } in grown {
-        remember.execute(params![name, chunk.next_offset])?;
-        for fault in &chunk.faults {
-            note.execute(params![name, fault.offset, fault.detail])?;
+    let ended = portions::read(unread, |portion: Portion| {
+        for (file, fault) in &portion.faults {
+            note.execute(params![unread[*file].name, fault.offset, fault.detail])?;
         }
-        ingested.faults.extend(chunk.faults);
-        pending.extend(chunk.lines);
-        if pending.len() >= BATCH {
-            write(connection, &std::mem::take(&mut pending), &mut ingested)?;
+        ingested.faults.extend(portion.faults.into_iter().map(|(_, fault)| fault));
+        ingested.probes += probes::write(connection, &portion.probes)?;
+        ingested.results += writer.write(portion.columns, portion.newest)?;
+        Ok::<_, Failure>(())
+    })?;
+    writer.finish()?;
+    let mut remember = connection.prepare("INSERT OR REPLACE INTO files VALUES (?, ?)")?;
+    for (file, next_offset) in unread.iter().zip(ended) {
+        if next_offset != file.seen {
+            remember.execute(params![file.name, next_offset])?;
         }
     }
-    write(connection, &pending, &mut ingested)?;
     Ok(ingested)
-}
-
-fn write(connection: &Connection, lines: &[Line], ingested: &mut Ingested) -> duckdb::Result<()> {
-    let mut rows = Rows::default();
-    lines.iter().for_each(|line| rows.push(line));
-    ingested.results += insert(connection, "results", "id", &rows.results)?;
-    insert(connection, "fingerprint_parts", "fingerprint, position", &rows.fingerprint_parts)?;
-    insert(connection, "outputs", "result_id, position", &rows.outputs)?;
-    insert(connection, "op_times", "result_id, position", &rows.op_times)?;
-    insert(connection, "details", "result_id, name", &rows.details)?;
-    insert(connection, "stages", "result_id, stage", &rows.stages)?;
-    insert(connection, "fallbacks", "result_id, position", &rows.fallbacks)?;
-    insert(connection, "time_series", "result_id, name", &rows.time_series)?;
-    insert(connection, "counters", "result_id, name", &rows.counters)?;
-    insert(connection, "absences", "result_id, name", &rows.absences)?;
-    ingested.probes += insert(connection, "probes", "id", &rows.probes)?;
-    insert(connection, "probe_limits", "probe_id, name", &rows.probe_limits)?;
-    insert(connection, "probe_features", "probe_id, name", &rows.probe_features)?;
-    insert(connection, "probe_details", "probe_id, name", &rows.probe_details)?;
-    Ok(())
-}
-
-/// Adds the rows whose key is new, and says how many these were. Rows are appended to a table of text first,
-/// because that is many times faster than inserting one by one.
-pub(super) fn insert(
-    connection: &Connection,
-    table: &str,
-    key: &str,
-    rows: &[Vec<Value>],
-) -> duckdb::Result<usize> {
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    let columns = "SELECT column_name FROM duckdb_columns() WHERE table_name = ? \
-                   AND NOT internal ORDER BY column_index";
-    let mut statement = connection.prepare(columns)?;
-    let columns: Vec<String> =
-        statement.query_map([table], |row| row.get(0))?.collect::<duckdb::Result<_>>()?;
-    let typed: Vec<_> = columns.iter().map(|column| format!("{column} VARCHAR")).collect();
-    connection.execute_batch(&format!(
-        "CREATE OR REPLACE TEMP TABLE staged_{table} ({})",
-        typed.join(", ")
-    ))?;
-    let mut appender =
-        connection.appender_to_catalog_and_db(&format!("staged_{table}"), "temp", "main")?;
-    for row in rows {
-        appender.append_row(appender_params_from_iter(row))?;
-    }
-    appender.flush()?;
-    drop(appender);
-    let sql = format!(
-        "INSERT INTO {table} SELECT DISTINCT ON ({key}) * FROM staged_{table} ON CONFLICT DO NOTHING"
-    );
-    let inserted = connection.execute(&sql, [])?;
-    connection.execute_batch(&format!("DROP TABLE staged_{table}"))?;
-    Ok(inserted)
 }

@@ -3,20 +3,27 @@
 //! The only part of Proofmark that knows DuckDB. One process may have a database open for writing, or many for
 //! reading, never both; so a store is opened late and closed early.
 
+mod columns;
 mod compat;
 mod error;
 mod export;
 mod facts;
 mod imports;
 mod ingest;
+mod known;
+mod latest;
 mod migrated;
+mod moved;
 mod past;
+mod portions;
 mod predictions;
+mod probes;
 mod query;
-mod rows;
 mod runs;
 mod schema;
+mod staged;
 mod trends;
+mod writer;
 
 pub use error::StoreError;
 pub use export::Binary;
@@ -216,5 +223,7 @@ fn wal(path: &Path) -> PathBuf {
     name.into()
 }
 
+#[cfg(test)]
+mod ledger_tests;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
     include_str!("schema_7.sql"),
+    include_str!("schema_8.sql"),
 ];
 
 /// The schema version of this program.
@@ -61,7 +62,8 @@ pub(super) fn migrate(connection: &Connection, from: u32) -> duckdb::Result<()> 
     migrate_along(connection, from, MIGRATIONS)
 }
 
-fn migrate_along(connection: &Connection, from: u32, steps: &[&str]) -> duckdb::Result<()> {
+/// Brings a database from version `from` along these steps.
+pub(super) fn migrate_along(connection: &Connection, from: u32, steps: &[&str]) -> duckdb::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     for sql in steps.iter().skip(from as usize) {
         transaction.execute_batch(sql)?;

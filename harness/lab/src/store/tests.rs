@@ -15,24 +15,24 @@ use std::fs;
 use std::io::Write;
 use tempfile::TempDir;
 
-struct World {
+pub(super) struct World {
     folder: TempDir,
     journal: Journal,
     second: i64,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(&folder.path().join("records"));
         Self { folder, journal, second: 1_800_000_000 }
     }
 
-    fn db(&self) -> PathBuf {
+    pub(super) fn db(&self) -> PathBuf {
         self.folder.path().join("results.duckdb")
     }
 
-    fn records(&self) -> PathBuf {
+    pub(super) fn records(&self) -> PathBuf {
         self.folder.path().join("records")
     }
 
@@ -40,20 +40,20 @@ impl World {
         Folders::below(self.folder.path())
     }
 
-    fn rebuild(&self) -> Result<Ingested, StoreError> {
+    pub(super) fn rebuild(&self) -> Result<Ingested, StoreError> {
         Store::rebuild(&self.db(), &self.folders())
     }
 
-    fn open(&self) -> Store {
+    pub(super) fn open(&self) -> Store {
         Store::open(&self.db()).unwrap()
     }
 
-    fn ingest(&self) -> Ingested {
+    pub(super) fn ingest(&self) -> Ingested {
         self.open().ingest(&self.records()).unwrap()
     }
 
     /// A record that passed, one second after the one before.
-    fn record(&mut self, case: &str, latency_ns: &[f64]) -> Record {
+    pub(super) fn record(&mut self, case: &str, latency_ns: &[f64]) -> Record {
         self.second += 1;
         let device = DeviceFacts::new(Mark::Real, "a, \"b\"", "[1]");
         Record {
@@ -87,17 +87,22 @@ impl World {
         }
     }
 
-    fn write(&mut self, record: Record) {
+    pub(super) fn write(&mut self, record: Record) {
         self.journal.append(&Line::Result(record)).unwrap();
     }
 
-    fn rows(&self, sql: &str) -> serde_json::Value {
+    /// What is written from now on is of another process.
+    pub(super) fn end_writing(&mut self) {
+        self.journal = Journal::new(&self.records());
+    }
+
+    pub(super) fn rows(&self, sql: &str) -> serde_json::Value {
         let store = Store::open_read_only(&self.db()).unwrap();
         json!(store.query(sql).unwrap().objects())
     }
 }
 
-const CASE: &str = "m/cpu/f32/b4";
+pub(super) const CASE: &str = "m/cpu/f32/b4";
 
 #[test]
 fn a_record_becomes_rows_once() {
@@ -245,7 +250,7 @@ fn where_a_result_comes_from_is_kept() {
 }
 
 /// Makes a record of a browser that could not do all.
-fn mix(record: &mut Record) {
+pub(super) fn mix(record: &mut Record) {
     let details = &mut record.device.as_mut().unwrap().details;
     details.insert("browser".into(), "it's \"147\"".into());
     record.metrics.stages.insert("page".into(), u64::MAX);

@@ -1,0 +1,129 @@
+//! Portions of results into their tables: what is new as it comes, and of known results what the tables lack.
+
+use super::columns::{CHILDREN, Columns};
+use super::known::{Known, Status};
+use super::latest::Newest;
+use duckdb::arrow::array::BooleanArray;
+use duckdb::arrow::compute::filter_record_batch;
+use duckdb::arrow::record_batch::RecordBatch;
+use duckdb::{Appender, Connection};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Writes results. The child tables have no keys, which would cost more than all else: that each row gets in once
+/// is held here, by leaving out what is known.
+pub(super) struct Writer<'c> {
+    connection: &'c Connection,
+    results: Known,
+    fingerprints: Known,
+    newest: Newest,
+    /// By table.
+    appenders: HashMap<&'static str, Appender<'c>>,
+    /// Of known results that were read again, as after a change of the schema: the child tables of what belongs to them.
+    again: HashMap<&'static str, Appender<'c>>,
+}
+
+impl<'c> Writer<'c> {
+    /// `many` says that many results will come.
+    pub(super) fn new(connection: &'c Connection, many: bool) -> duckdb::Result<Self> {
+        Ok(Self {
+            connection,
+            results: Known::new(connection, "results", "id", many)?,
+            fingerprints: Known::new(connection, "fingerprint_parts", "fingerprint", many)?,
+            newest: Newest::default(),
+            appenders: HashMap::new(),
+            again: HashMap::new(),
+        })
+    }
+
+    /// Writes what is new of some results, and says how many of them are.
+    pub(super) fn write(&mut self, mut columns: Columns, newest: Newest) -> duckdb::Result<usize> {
+        self.newest.merge(newest);
+        let statuses = see(&mut self.results, self.connection, &columns.ids)?;
+        let (new, stored) = (Choice::of(&statuses, Status::New), Choice::of(&statuses, Status::Stored));
+        let batch = columns.results.batch();
+        self.append("results", new.rows(&columns.results.owners, batch.as_ref()))?;
+        for (name, table) in CHILDREN.into_iter().zip(&mut columns.children) {
+            let batch = table.batch();
+            self.append(name, new.rows(&table.owners, batch.as_ref()))?;
+            self.append_again(name, stored.rows(&table.owners, batch.as_ref()))?;
+        }
+        let digests = see(&mut self.fingerprints, self.connection, &columns.digests)?;
+        let batch = columns.parts.batch();
+        let rows = Choice::of(&digests, Status::New).rows(&columns.parts.owners, batch.as_ref());
+        self.append("fingerprint_parts", rows)?;
+        Ok(new.count)
+    }
+
+    fn append(&mut self, table: &'static str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
+        let Some(rows) = rows else { return Ok(()) };
+        let appender = match self.appenders.entry(table) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.connection.appender(table)?),
+        };
+        appender.append_record_batch(rows)
+    }
+
+    fn append_again(&mut self, table: &'static str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
+        let Some(rows) = rows else { return Ok(()) };
+        let appender = match self.again.entry(table) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let sql = format!("CREATE OR REPLACE TEMP TABLE again_{table} AS FROM {table} LIMIT 0");
+                self.connection.execute_batch(&sql)?;
+                let name = format!("again_{table}");
+                place.insert(self.connection.appender_to_catalog_and_db(&name, "temp", "main")?)
+            }
+        };
+        appender.append_record_batch(rows)
+    }
+
+    /// Writes what is still waiting, and brings the table of the latest results up to date.
+    pub(super) fn finish(self) -> duckdb::Result<()> {
+        for mut appender in self.appenders.into_values() {
+            appender.flush()?;
+        }
+        for (table, mut appender) in self.again {
+            appender.flush()?;
+            drop(appender);
+            // A table has all rows of a result or none.
+            self.connection.execute_batch(&format!(
+                "INSERT INTO {table} SELECT * FROM again_{table} ANTI JOIN {table} USING (result_id); \
+                 DROP TABLE again_{table}"
+            ))?;
+        }
+        self.newest.store(self.connection)
+    }
+}
+
+fn see(known: &mut Known, connection: &Connection, names: &[String]) -> duckdb::Result<Vec<Status>> {
+    names.iter().map(|name| known.see(connection, name)).collect()
+}
+
+/// Those of some results that have one status.
+struct Choice {
+    chosen: Vec<bool>,
+    count: usize,
+}
+
+impl Choice {
+    fn of(statuses: &[Status], wanted: Status) -> Self {
+        let chosen: Vec<bool> = statuses.iter().map(|status| *status == wanted).collect();
+        let count = chosen.iter().filter(|chosen| **chosen).count();
+        Self { chosen, count }
+    }
+
+    /// The rows that belong to the chosen ones.
+    fn rows(&self, owners: &[u32], batch: Option<&RecordBatch>) -> Option<RecordBatch> {
+        let batch = batch?;
+        if self.count == self.chosen.len() {
+            return Some(batch.clone());
+        }
+        if self.count == 0 {
+            return None;
+        }
+        let mask: BooleanArray = owners.iter().map(|owner| Some(self.chosen[*owner as usize])).collect();
+        let rows = filter_record_batch(batch, &mask).expect("the mask is as long as the batch");
+        (rows.num_rows() > 0).then_some(rows)
+    }
+}
