@@ -22,7 +22,7 @@ pub struct Question {
 
 /// The ten questions.
 pub fn questions() -> [Question; 10] {
-    let case = fixture::case(1009);
+    let case = fixture::case(1001);
     let machine = fixture::machine(1);
     let [before, after] = COMPARED.map(fixture::commit);
     let question = |name, sql| Question { name, sql };
@@ -42,7 +42,7 @@ pub fn questions() -> [Question; 10] {
              WHERE outcome NOT IN ('passed', 'skipped') AND recorded_at >= '2026-01-15' \
              AND recorded_at < '2026-01-16' ORDER BY recorded_at, id".into()),
         question("noise by machine",
-            "SELECT machine, mark, median(relative_noise) AS noise, count(*) AS results FROM results \
+            "SELECT machine, mark, median(relative_noise) AS noise, count(*) AS results FROM latest_results \
              WHERE outcome = 'passed' GROUP BY machine, mark ORDER BY machine".into()),
         question("coverage of models by endpoint",
             "SELECT model, endpoint, mark, count(*) FILTER (outcome = 'passed') AS passed, count(*) AS cases \
