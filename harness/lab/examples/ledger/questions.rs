@@ -13,15 +13,15 @@ const COMPARED: [usize; 2] = [10, 11];
 
 /// A question and the SQL that answers it.
 #[derive(Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// Its name, which is also that of the peers' answer.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// For `cargo xtask query`.
-    pub sql: String,
+    pub(crate) sql: String,
 }
 
 /// The ten questions.
-pub fn questions() -> [Question; 10] {
+pub(crate) fn questions() -> [Question; 10] {
     let case = fixture::case(1001);
     let machine = fixture::machine(1);
     let [before, after] = COMPARED.map(fixture::commit);
@@ -71,7 +71,7 @@ pub fn questions() -> [Question; 10] {
 ///
 /// # Errors
 /// The database cannot be opened or asked.
-pub fn answers(database: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn answers(database: &Path) -> Result<(), Box<dyn Error>> {
     let store = Store::open_read_only(database)?;
     let mut answers = serde_json::Map::new();
     for Question { name, sql } in questions() {
@@ -86,7 +86,7 @@ pub fn answers(database: &Path) -> Result<(), Box<dyn Error>> {
 ///
 /// # Errors
 /// The database cannot be opened or asked.
-pub fn ask(database: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn ask(database: &Path) -> Result<(), Box<dyn Error>> {
     let store = Store::open_read_only(database)?;
     for Question { name, sql } in questions() {
         let mut times = Vec::new();
