@@ -7,8 +7,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use proofmark::journal::written;
 use proofmark::record::{
-    DeviceFacts, Environment, FORMAT, Line, Measured, Metrics, Outcome, OutputCheck, Purpose, Record,
-    Samples, Series, Telemetry,
+    DeviceFacts, Environment, FORMAT, Line, Measured, Metrics, Outcome, OutputCheck, Purpose,
+    Record, Samples, Series, Telemetry,
 };
 use proofmark::{CaseId, Fingerprint, Mark, Part, fingerprint};
 use std::fs::{self, File};
@@ -229,7 +229,8 @@ impl Process {
 
 fn recorded_at(day: usize, machine: usize, number: usize) -> Timestamp {
     let seconds = FIRST_DAY + day as i64 * 86_400 + machine as i64 * 600 + 3 * number as i64;
-    Timestamp::new(seconds, (number as i32 * 7919 % 1_000_000) * 1000 + 1).expect("a time of this century")
+    Timestamp::new(seconds, (number as i32 * 7919 % 1_000_000) * 1000 + 1)
+        .expect("a time of this century")
 }
 
 fn device(number: usize, machine: usize) -> DeviceFacts {

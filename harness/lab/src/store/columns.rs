@@ -211,7 +211,8 @@ impl Table {
             (place.to_string(), column.finish(), true)
         };
         let columns = self.columns.iter_mut().enumerate().map(column);
-        let batch = (!self.owners.is_empty()).then(|| RecordBatch::try_from_iter_with_nullable(columns));
+        let batch =
+            (!self.owners.is_empty()).then(|| RecordBatch::try_from_iter_with_nullable(columns));
         batch.map(|batch| batch.expect("columns of one table are of one length"))
     }
 }

@@ -48,7 +48,8 @@ impl<'c> Writer<'c> {
     pub(super) fn write(&mut self, mut columns: Columns, newest: Newest) -> duckdb::Result<usize> {
         self.newest.merge(newest);
         let statuses = see(&mut self.results, self.connection, &columns.ids)?;
-        let (new, stored) = (Choice::of(&statuses, Status::New), Choice::of(&statuses, Status::Stored));
+        let (new, stored) =
+            (Choice::of(&statuses, Status::New), Choice::of(&statuses, Status::Stored));
         let batch = columns.results.batch();
         self.hold(new.rows(&columns.results.owners, batch.as_ref()))?;
         for (name, named) in CHILDREN.into_iter().zip(&mut columns.children) {
@@ -86,12 +87,17 @@ impl<'c> Writer<'c> {
         appender.append_record_batch(rows)
     }
 
-    fn append_again(&mut self, table: &'static str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
+    fn append_again(
+        &mut self,
+        table: &'static str,
+        rows: Option<RecordBatch>,
+    ) -> duckdb::Result<()> {
         let Some(rows) = rows else { return Ok(()) };
         let appender = match self.again.entry(table) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                let sql = format!("CREATE OR REPLACE TEMP TABLE again_{table} AS FROM {table} LIMIT 0");
+                let sql =
+                    format!("CREATE OR REPLACE TEMP TABLE again_{table} AS FROM {table} LIMIT 0");
                 self.connection.execute_batch(&sql)?;
                 let name = format!("again_{table}");
                 place.insert(self.connection.appender_to_catalog_and_db(&name, "temp", "main")?)
@@ -127,12 +133,17 @@ fn joined(batches: &[RecordBatch]) -> Option<RecordBatch> {
 
 /// The rows in the order of their case, machine and time.
 fn sorted(rows: &RecordBatch) -> RecordBatch {
-    let by = SORTED_BY.map(|column| SortColumn { values: rows.column(column).clone(), options: None });
+    let by =
+        SORTED_BY.map(|column| SortColumn { values: rows.column(column).clone(), options: None });
     let order = lexsort_to_indices(&by, None).expect("text and times can be sorted");
     take_record_batch(rows, &order).expect("the order is of these rows")
 }
 
-fn see(known: &mut Known, connection: &Connection, names: &[String]) -> duckdb::Result<Vec<Status>> {
+fn see(
+    known: &mut Known,
+    connection: &Connection,
+    names: &[String],
+) -> duckdb::Result<Vec<Status>> {
     names.iter().map(|name| known.see(connection, name)).collect()
 }
 
@@ -158,7 +169,8 @@ impl Choice {
         if self.count == 0 {
             return None;
         }
-        let mask: BooleanArray = owners.iter().map(|owner| Some(self.chosen[*owner as usize])).collect();
+        let mask: BooleanArray =
+            owners.iter().map(|owner| Some(self.chosen[*owner as usize])).collect();
         let rows = filter_record_batch(batch, &mask).expect("the mask is as long as the batch");
         (rows.num_rows() > 0).then_some(rows)
     }
