@@ -104,8 +104,9 @@ def failed_since_a_date(folder):
 
 def noise_by_machine(folder):
     groups = {}
-    for r in records(folder, '"outcome":"passed"'):
-        groups.setdefault((r["environment"]["machine"], r["mark"]), []).append(noise(r))
+    for r in latest(records(folder)):
+        if r["outcome"] == "passed":
+            groups.setdefault((r["environment"]["machine"], r["mark"]), []).append(noise(r))
     return [[*key, statistics.median(values), len(values)] for key, values in sorted(groups.items())]
 
 

@@ -46,10 +46,10 @@ ask "trend of a case" "\"case\":\"$case\"" \
 ask "failed since a date" '"recorded_at":"2026-01-15' \
     '[inputs | select(.outcome != "passed" and .outcome != "skipped")] | sort_by(.recorded_at, .id)
      | map([.case, machine, .mark, .outcome, .message])'
-ask "noise by machine" '"outcome":"passed"' \
-    'reduce inputs as $r ({}; ($r.samples.latency_ns | median) as $middle
-       | .[$r.environment.machine] += [1.482602218505602 * ($r.samples.latency_ns | map(. - $middle | fabs) | median) / $middle])
-     | to_entries | map([.key, (.value | median), (.value | length)])'
+ask "noise by machine" "" \
+    'latest(inputs) | map(select(.outcome == "passed")) | group_by(machine)
+     | map([(.[0] | machine), .[0].mark, (map(.samples.latency_ns | median as $middle
+       | 1.482602218505602 * (map(. - $middle | fabs) | median) / $middle) | median), length])'
 ask "coverage of models by endpoint" "" \
     'latest(inputs) | group_by(.case | split("/")[:2])
      | map([(.[0].case | split("/")[:2]), (map(select(.outcome == "passed")) | length), length])'

@@ -86,7 +86,9 @@ fn as_json(done: &[Done], kept: &[(std::path::PathBuf, String)]) -> Value {
         let path = into.as_ref().map(|into| into.path.display().to_string());
         json!({ "files": files, "bytes": bytes, "into": path, "into_bytes": into.as_ref().map(|into| into.bytes) })
     });
-    let kept = kept.iter().map(|(path, reason)| json!({ "path": path.display().to_string(), "reason": reason }));
+    let kept = kept
+        .iter()
+        .map(|(path, reason)| json!({ "path": path.display().to_string(), "reason": reason }));
     json!({ "format": 1, "compacted": compacted.collect::<Vec<_>>(), "kept": kept.collect::<Vec<_>>() })
 }
 
@@ -96,13 +98,23 @@ fn as_text(done: &[Done], kept: &[(std::path::PathBuf, String)]) -> String {
         let before = format!("{files} files of {}", figures::bytes(*bytes));
         let _ = match into {
             Some(into) => {
-                writeln!(text, "{before} are now {} of {}", into.path.display(), figures::bytes(into.bytes))
+                writeln!(
+                    text,
+                    "{before} are now {} of {}",
+                    into.path.display(),
+                    figures::bytes(into.bytes)
+                )
             }
             None => writeln!(text, "{before} would be put together"),
         };
     }
     for (path, reason) in kept {
-        let _ = writeln!(text, "{} stays: it {}", printable(&path.display().to_string()), printable(reason));
+        let _ = writeln!(
+            text,
+            "{} stays: it {}",
+            printable(&path.display().to_string()),
+            printable(reason)
+        );
     }
     if text.is_empty() {
         text.push_str("there are no record files to put together\n");

@@ -116,11 +116,12 @@ impl Block {
     /// what it says, and as a fault.
     pub fn lines(&self) -> impl Iterator<Item = (u64, Result<&[u8], String>)> {
         let mut start = self.offset;
-        let whole = self.bytes[..self.whole].split_inclusive(|&byte| byte == b'\n').map(move |line| {
-            let offset = start;
-            start += line.len() as u64;
-            (offset, Ok(line))
-        });
+        let whole =
+            self.bytes[..self.whole].split_inclusive(|&byte| byte == b'\n').map(move |line| {
+                let offset = start;
+                start += line.len() as u64;
+                (offset, Ok(line))
+            });
         let at = self.offset + self.whole as u64;
         let rest = self.unended().into_iter().flat_map(move |line| {
             let detail = "is not ended by a newline: the byte was changed after it was written";

@@ -94,7 +94,9 @@ fn judge(path: &Path, until: Timestamp) -> io::Result<Result<Old, String>> {
             match newest {
                 Ok(newest) if newest <= until.as_microsecond() => {}
                 Ok(_) => return Ok(Err("holds newer records".into())),
-                Err(detail) => return Ok(Err(format!("has a line at byte {offset} that {detail}"))),
+                Err(detail) => {
+                    return Ok(Err(format!("has a line at byte {offset} that {detail}")));
+                }
             }
         }
     }
@@ -130,7 +132,9 @@ pub fn compact(files: &[Old]) -> io::Result<Compacted> {
     let made = write(files, &aside).and_then(|digest| {
         let read = digest_of(&mut zstd::Decoder::new(File::open(&aside)?)?)?;
         if read != digest {
-            return Err(io::Error::other("what was written is not what is read back: the disk may be damaged"));
+            return Err(io::Error::other(
+                "what was written is not what is read back: the disk may be damaged",
+            ));
         }
         let stem = first.path.file_stem().unwrap_or_default().to_string_lossy();
         let path = folder.join(format!("{stem}-{}.jsonl.zst", &digest[..12]));
@@ -177,7 +181,10 @@ fn digest_of(text: &mut impl Read) -> io::Result<String> {
     Ok(hex(&hasher.finalize()))
 }
 
-fn each_piece(text: &mut impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+fn each_piece(
+    text: &mut impl Read,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let mut piece = vec![0; 1 << 20];
     loop {
         match text.read(&mut piece)? {

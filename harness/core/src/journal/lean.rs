@@ -140,7 +140,10 @@ impl<'a> Lean<'a> {
         let c = &mut cursor;
         self.read_head(c)?;
         let device_mark = self.read_device(c)?;
-        self.message = { c.eat(",\"message\":")?; c.nullable(Cursor::text)? };
+        self.message = {
+            c.eat(",\"message\":")?;
+            c.nullable(Cursor::text)?
+        };
         c.eat(",\"samples\":{\"latency_ns\":")?;
         c.list(&mut self.latency_ns, Cursor::float)?;
         c.eat(",\"iterations\":")?;
@@ -169,10 +172,15 @@ impl<'a> Lean<'a> {
             && place.bytes().all(endpoint);
         self.purpose = c.after(",\"purpose\":", Cursor::plain)?;
         self.outcome = c.after(",\"outcome\":", Cursor::plain)?;
-        self.mark = { c.eat(",\"mark\":")?; c.nullable(Cursor::plain)? };
+        self.mark = {
+            c.eat(",\"mark\":")?;
+            c.nullable(Cursor::plain)?
+        };
         let is_known = ["test", "measure"].contains(&self.purpose)
             && ["passed", "failed", "timed-out", "crashed", "skipped"].contains(&self.outcome)
-            && self.mark.is_none_or(|mark| ["real", "software", "simulated", "claimed"].contains(&mark));
+            && self
+                .mark
+                .is_none_or(|mark| ["real", "software", "simulated", "claimed"].contains(&mark));
         (fits && is_known).then_some(())
     }
 
@@ -204,7 +212,10 @@ impl<'a> Lean<'a> {
 
     /// Whether there is any metric.
     fn read_metrics(&mut self, c: &mut Cursor<'a>) -> Option<bool> {
-        let mut count = |key| { c.eat(key)?; c.nullable(Cursor::whole) };
+        let mut count = |key| {
+            c.eat(key)?;
+            c.nullable(Cursor::whole)
+        };
         self.load_ns = count("{\"load_ns\":")?;
         self.compile_ns = count(",\"compile_ns\":")?;
         self.first_run_ns = count(",\"first_run_ns\":")?;
@@ -293,7 +304,10 @@ impl<'a> Lean<'a> {
                 LeanOutput { name: c.after("{\"name\":", Cursor::text)?, ..LeanOutput::default() };
             c.eat(",\"shape\":")?;
             c.list(&mut output.shape, Cursor::whole)?;
-            output.error = { c.eat(",\"error\":")?; c.nullable(Cursor::float)? };
+            output.error = {
+                c.eat(",\"error\":")?;
+                c.nullable(Cursor::float)?
+            };
             output.tolerance = c.after(",\"tolerance\":", Cursor::float)?;
             output.summary = c.after(",\"summary\":", Cursor::text)?;
             c.eat("}").map(|()| output)

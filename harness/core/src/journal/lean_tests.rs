@@ -110,11 +110,15 @@ fn record(rng: &mut Rng) -> Record {
         suite: word(rng),
         case: "m-é\"/cpu-2/f32/b1".parse().unwrap(),
         purpose: [Purpose::Test, Purpose::Measure][rng.usize(..2)],
-        outcome: [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Crashed][rng.usize(..4)],
+        outcome: [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Crashed]
+            [rng.usize(..4)],
         mark: device.as_ref().map(|device| device.mark),
         device,
         message: some(rng, word),
-        samples: Samples { iterations: latency_ns.iter().map(|_| number(rng)).collect(), latency_ns },
+        samples: Samples {
+            iterations: latency_ns.iter().map(|_| number(rng)).collect(),
+            latency_ns,
+        },
         metrics: metrics(rng),
         op_times: several(rng, |rng| OpTime { name: word(rng), time_ns: number(rng) }),
         fallbacks: several(rng, fallback),
@@ -133,7 +137,8 @@ fn record(rng: &mut Rng) -> Record {
         fingerprint: Fingerprint::new(several(rng, part)),
     };
     if record.mark.is_none() {
-        (record.outcome, record.samples, record.metrics) = (Outcome::Skipped, Samples::default(), Metrics::default());
+        (record.outcome, record.samples, record.metrics) =
+            (Outcome::Skipped, Samples::default(), Metrics::default());
         (record.op_times, record.fallbacks, record.outputs) = (Vec::new(), Vec::new(), Vec::new());
     }
     assert_eq!(record.fault(), None);
@@ -170,10 +175,16 @@ fn check(lean: &Lean<'_>, record: &Record) {
     assert_eq!(lean.driver.as_deref(), device.map(|device| &*device.driver));
     assert_eq!(texts(&lean.details), device.map(|d| d.details.clone()).unwrap_or_default());
     assert_eq!(lean.message.as_deref(), record.message.as_deref());
-    assert_eq!((&lean.latency_ns, &lean.iterations), (&record.samples.latency_ns, &record.samples.iterations));
+    assert_eq!(
+        (&lean.latency_ns, &lean.iterations),
+        (&record.samples.latency_ns, &record.samples.iterations)
+    );
     let metrics = &record.metrics;
     let counts = [lean.load_ns, lean.compile_ns, lean.first_run_ns, lean.peak_memory_bytes];
-    assert_eq!(counts, [metrics.load_ns, metrics.compile_ns, metrics.first_run_ns, metrics.peak_memory_bytes]);
+    assert_eq!(
+        counts,
+        [metrics.load_ns, metrics.compile_ns, metrics.first_run_ns, metrics.peak_memory_bytes]
+    );
     let costs = [lean.items_per_run, lean.operations_per_run, lean.bytes_per_run];
     assert_eq!(costs, [metrics.items_per_run, metrics.operations_per_run, metrics.bytes_per_run]);
     assert_eq!(owned(&lean.stages), metrics.stages);
@@ -185,9 +196,16 @@ fn check(lean: &Lean<'_>, record: &Record) {
     assert_eq!(series.collect::<BTreeMap<_, _>>(), told.series);
     assert_eq!((owned(&lean.counters), texts(&lean.absent)), (told.counters, told.absent));
     assert!(metrics.telemetry.is_none() || lean.over_ns == told.over_ns);
-    let ops = lean.op_times.iter().map(|(name, time_ns)| OpTime { name: name.to_string(), time_ns: *time_ns });
+    let ops = lean
+        .op_times
+        .iter()
+        .map(|(name, time_ns)| OpTime { name: name.to_string(), time_ns: *time_ns });
     assert_eq!(ops.collect::<Vec<_>>(), record.op_times);
-    let fallbacks = lean.fallbacks.iter().map(|[op, why, to]| Fallback { op: op.to_string(), why: why.to_string(), to: to.to_string() });
+    let fallbacks = lean.fallbacks.iter().map(|[op, why, to]| Fallback {
+        op: op.to_string(),
+        why: why.to_string(),
+        to: to.to_string(),
+    });
     assert_eq!(fallbacks.collect::<Vec<_>>(), record.fallbacks);
     let outputs = lean.outputs.iter().map(|output| OutputCheck {
         name: output.name.to_string(),
@@ -222,7 +240,8 @@ fn what_is_written_is_read_as_it_was() {
     let mut rng = Rng::with_seed(1);
     let mut memory = Memory::default();
     let records: Vec<Record> = (0..2000).map(|_| record(&mut rng)).collect();
-    let lines: Vec<String> = records.iter().map(|record| written(&Line::Result(record.clone())).unwrap()).collect();
+    let lines: Vec<String> =
+        records.iter().map(|record| written(&Line::Result(record.clone())).unwrap()).collect();
     let mut lean = Lean::default();
     for (record, line) in records.iter().zip(&lines) {
         assert!(lean.read(line.as_bytes(), &mut memory), "{line}");
@@ -239,9 +258,14 @@ fn a_fingerprint_is_told_once_and_an_environment_each_time() {
     let mut other = first.clone();
     other.fingerprint.parts[0].value = "2".into();
     let moved = Record { environment: Environment::default(), ..first.clone() };
-    let lines = [&first, &first, &other, &moved, &first].map(|record| written(&Line::Result(record.clone())).unwrap());
+    let lines = [&first, &first, &other, &moved, &first]
+        .map(|record| written(&Line::Result(record.clone())).unwrap());
     let mut lean = Lean::default();
-    for ((line, told), machine) in lines.iter().zip([true, false, true, true, false]).zip([&first, &first, &other, &moved, &first]) {
+    for ((line, told), machine) in lines
+        .iter()
+        .zip([true, false, true, true, false])
+        .zip([&first, &first, &other, &moved, &first])
+    {
         assert!(lean.read(line.as_bytes(), &mut memory));
         assert_eq!(lean.parts.is_some(), told, "{line}");
         assert_eq!(lean.environment.machine, machine.environment.machine);
@@ -252,8 +276,26 @@ fn a_fingerprint_is_told_once_and_an_environment_each_time() {
 #[test]
 fn nothing_is_read_that_serde_does_not_read() {
     const PIECES: [&str; 20] = [
-        "\"", "\\", ",", ":", "{", "}", "[", "]", "null", "-", ".", "0", "1", "e5", " ", "\t", "é", "99999999999999999999",
-        "1e999", "\"real\"",
+        "\"",
+        "\\",
+        ",",
+        ":",
+        "{",
+        "}",
+        "[",
+        "]",
+        "null",
+        "-",
+        ".",
+        "0",
+        "1",
+        "e5",
+        " ",
+        "\t",
+        "é",
+        "99999999999999999999",
+        "1e999",
+        "\"real\"",
     ];
     let mut rng = Rng::with_seed(3);
     let (mut read, mut refused) = (0, 0);
@@ -262,7 +304,8 @@ fn nothing_is_read_that_serde_does_not_read() {
         let mut body = text[..text.rfind(SUM).unwrap()].to_owned();
         let places: Vec<usize> = body.char_indices().map(|(at, _)| at).collect();
         let at = places[rng.usize(..places.len())];
-        let end = places.iter().copied().find(|end| *end >= at + rng.usize(..3)).unwrap_or(body.len());
+        let end =
+            places.iter().copied().find(|end| *end >= at + rng.usize(..3)).unwrap_or(body.len());
         body.replace_range(at..end, PIECES[rng.usize(..PIECES.len())]);
         let text = summed(&body);
         let mut lean = Lean::default();
@@ -282,16 +325,22 @@ fn records_with_faults_are_left_to_the_one_who_judges() {
     let mut rng = Rng::with_seed(4);
     let sound = loop {
         let record = record(&mut rng);
-        if record.mark.is_some() && !record.outputs.is_empty() && record.samples.latency_ns.len() > 1 {
+        if record.mark.is_some()
+            && !record.outputs.is_empty()
+            && record.samples.latency_ns.len() > 1
+        {
             break record;
         }
     };
     let faults: [fn(&mut Record); 10] = [
         |r| r.mark = None,
         |r| r.device = None,
-        |r| r.device.as_mut().unwrap().mark = if r.mark == Some(Mark::Real) { Mark::Claimed } else { Mark::Real },
+        |r| {
+            r.device.as_mut().unwrap().mark =
+                if r.mark == Some(Mark::Real) { Mark::Claimed } else { Mark::Real }
+        },
         |r| (r.mark, r.device) = (None, None),
-        |r| drop(r.samples.iterations.pop()),
+        |r| r.samples.iterations.clear(),
         |r| r.samples.latency_ns[1] = -1.0,
         |r| r.outputs[0].error = Some(-1.0),
         |r| r.format = FORMAT + 1,

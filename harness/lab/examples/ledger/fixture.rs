@@ -7,8 +7,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use proofmark::journal::written;
 use proofmark::record::{
-    DeviceFacts, Environment, FORMAT, Line, Measured, Metrics, Outcome, OutputCheck, Purpose, Record,
-    Samples, Series, Telemetry,
+    DeviceFacts, Environment, FORMAT, Line, Measured, Metrics, Outcome, OutputCheck, Purpose,
+    Record, Samples, Series, Telemetry,
 };
 use proofmark::{CaseId, Fingerprint, Mark, Part, fingerprint};
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 /// The suite of all invented results.
-pub const SUITE: &str = "fixture";
+pub(crate) const SUITE: &str = "fixture";
 
 const MACHINES: usize = 5;
 const ENDPOINTS: [&str; 5] =
@@ -31,10 +31,10 @@ const SAMPLES: usize = 20;
 const READINGS: u64 = 10;
 
 /// Cases of the fixture, which every machine measures once a day.
-pub const CASES: usize = MODELS * ENDPOINTS.len() * PRECISIONS.len() * SHAPES.len();
+pub(crate) const CASES: usize = MODELS * ENDPOINTS.len() * PRECISIONS.len() * SHAPES.len();
 
 /// A case by its number.
-pub fn case(number: usize) -> CaseId {
+pub(crate) fn case(number: usize) -> CaseId {
     let part = |step: usize, of: &'static [&'static str]| of[(number / step) % of.len()];
     let model = format!("fixture-{:02}", number / (CASES / MODELS));
     let endpoint = part(8, &ENDPOINTS).parse().expect("an endpoint");
@@ -42,12 +42,12 @@ pub fn case(number: usize) -> CaseId {
 }
 
 /// The commit of a day.
-pub fn commit(day: usize) -> String {
+pub(crate) fn commit(day: usize) -> String {
     fingerprint::digest(format!("commit {day}"))[..40].to_owned()
 }
 
 /// The key of a machine.
-pub fn machine(number: usize) -> String {
+pub(crate) fn machine(number: usize) -> String {
     format!("fixture-machine-{number}")
 }
 
@@ -55,7 +55,7 @@ pub fn machine(number: usize) -> String {
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn write(folder: &Path, results: usize, seed: u64) -> io::Result<()> {
+pub(crate) fn write(folder: &Path, results: usize, seed: u64) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut left = results;
     for day in 0.. {
@@ -229,7 +229,8 @@ impl Process {
 
 fn recorded_at(day: usize, machine: usize, number: usize) -> Timestamp {
     let seconds = FIRST_DAY + day as i64 * 86_400 + machine as i64 * 600 + 3 * number as i64;
-    Timestamp::new(seconds, (number as i32 * 7919 % 1_000_000) * 1000 + 1).expect("a time of this century")
+    Timestamp::new(seconds, (number as i32 * 7919 % 1_000_000) * 1000 + 1)
+        .expect("a time of this century")
 }
 
 fn device(number: usize, machine: usize) -> DeviceFacts {

@@ -13,16 +13,16 @@ const COMPARED: [usize; 2] = [10, 11];
 
 /// A question and the SQL that answers it.
 #[derive(Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// Its name, which is also that of the peers' answer.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// For `cargo xtask query`.
-    pub sql: String,
+    pub(crate) sql: String,
 }
 
 /// The ten questions.
-pub fn questions() -> [Question; 10] {
-    let case = fixture::case(1009);
+pub(crate) fn questions() -> [Question; 10] {
+    let case = fixture::case(1001);
     let machine = fixture::machine(1);
     let [before, after] = COMPARED.map(fixture::commit);
     let question = |name, sql| Question { name, sql };
@@ -42,7 +42,7 @@ pub fn questions() -> [Question; 10] {
              WHERE outcome NOT IN ('passed', 'skipped') AND recorded_at >= '2026-01-15' \
              AND recorded_at < '2026-01-16' ORDER BY recorded_at, id".into()),
         question("noise by machine",
-            "SELECT machine, mark, median(relative_noise) AS noise, count(*) AS results FROM results \
+            "SELECT machine, mark, median(relative_noise) AS noise, count(*) AS results FROM latest_results \
              WHERE outcome = 'passed' GROUP BY machine, mark ORDER BY machine".into()),
         question("coverage of models by endpoint",
             "SELECT model, endpoint, mark, count(*) FILTER (outcome = 'passed') AS passed, count(*) AS cases \
@@ -71,7 +71,7 @@ pub fn questions() -> [Question; 10] {
 ///
 /// # Errors
 /// The database cannot be opened or asked.
-pub fn answers(database: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn answers(database: &Path) -> Result<(), Box<dyn Error>> {
     let store = Store::open_read_only(database)?;
     let mut answers = serde_json::Map::new();
     for Question { name, sql } in questions() {
@@ -86,7 +86,7 @@ pub fn answers(database: &Path) -> Result<(), Box<dyn Error>> {
 ///
 /// # Errors
 /// The database cannot be opened or asked.
-pub fn ask(database: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn ask(database: &Path) -> Result<(), Box<dyn Error>> {
     let store = Store::open_read_only(database)?;
     for Question { name, sql } in questions() {
         let mut times = Vec::new();

@@ -7,6 +7,7 @@ use duckdb::arrow::array::{
 };
 use duckdb::arrow::record_batch::RecordBatch;
 use proofmark::journal::lean::Lean;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The tables whose rows belong to a result. Their first column is its id.
@@ -21,6 +22,9 @@ pub(super) const CHILDREN: [&str; 8] = [
     "absences",
 ];
 
+/// Columns of the results that they are sorted by: case, machine, time.
+pub(super) const SORTED_BY: [usize; 3] = [4, 27, 2];
+
 /// The columns of the tables in their order, a letter each: see [`Column::new`].
 const RESULTS: &str = "ttTttttttttttttFNfffnnnnnnntttnntttt";
 const PARTS: &str = "tstt";
@@ -33,10 +37,17 @@ pub(super) struct Columns {
     pub(super) results: Table,
     pub(super) parts: Table,
     /// One for each of [`CHILDREN`].
-    pub(super) children: [Table; 8],
+    pub(super) children: [Named; 8],
     /// The ids of the results, and the digests whose parts these are.
     pub(super) ids: Vec<String>,
     pub(super) digests: Vec<String>,
+}
+
+/// Rows of one table, apart by what they are of: readings of one kind are alike, and so take less room side by side.
+#[derive(Debug)]
+pub(super) struct Named {
+    columns: &'static str,
+    pub(super) tables: BTreeMap<String, Table>,
 }
 
 /// Rows of one table.
@@ -63,7 +74,7 @@ impl Default for Columns {
         Self {
             results: Table::new(RESULTS),
             parts: Table::new(PARTS),
-            children: CHILDREN_COLUMNS.map(Table::new),
+            children: CHILDREN_COLUMNS.map(|columns| Named { columns, tables: BTreeMap::new() }),
             ids: Vec::new(),
             digests: Vec::new(),
         }
@@ -86,31 +97,41 @@ impl Columns {
         let [outputs, op_times, details, stages, fallbacks, series, counters, absences] =
             &mut self.children;
         let id = &*lean.id;
-        outputs.rows(owner, id, &lean.outputs, |row, position, output| {
+        outputs.of("").rows(owner, id, &lean.outputs, |row, position, output| {
             row.small(position).text(&output.name).numbers(&output.shape);
             row.maybe_float(output.error).float(output.tolerance).text(&output.summary);
         });
-        op_times.rows(owner, id, &lean.op_times, |row, position, (name, time_ns)| {
+        op_times.of("").rows(owner, id, &lean.op_times, |row, position, (name, time_ns)| {
             row.small(position).text(name).number(*time_ns);
         });
-        details.rows(owner, id, &lean.details, |row, _, (name, value)| {
-            row.text(name).text(value);
-        });
-        stages.rows(owner, id, &lean.stages, |row, _, (name, time_ns)| {
-            row.text(name).number(*time_ns);
-        });
-        fallbacks.rows(owner, id, &lean.fallbacks, |row, position, [op, why, to]| {
+        for (name, value) in &lean.details {
+            details.of(name).row(owner, |row| {
+                row.text(id).text(name).text(value);
+            });
+        }
+        for (name, time_ns) in &lean.stages {
+            stages.of(name).row(owner, |row| {
+                row.text(id).text(name).number(*time_ns);
+            });
+        }
+        fallbacks.of("").rows(owner, id, &lean.fallbacks, |row, position, [op, why, to]| {
             row.small(position).text(op).text(why).text(to);
         });
-        series.rows(owner, id, &lean.series, |row, _, series| {
-            row.text(&series.name).numbers(&series.at_ns).floats(&series.values);
-        });
-        counters.rows(owner, id, &lean.counters, |row, _, (name, risen)| {
-            row.text(name).number(*risen).number(lean.over_ns);
-        });
-        absences.rows(owner, id, &lean.absent, |row, _, (name, reason)| {
-            row.text(name).text(reason);
-        });
+        for one in &lean.series {
+            series.of(&one.name).row(owner, |row| {
+                row.text(id).text(&one.name).numbers(&one.at_ns).floats(&one.values);
+            });
+        }
+        for (name, risen) in &lean.counters {
+            counters.of(name).row(owner, |row| {
+                row.text(id).text(name).number(*risen).number(lean.over_ns);
+            });
+        }
+        for (name, reason) in &lean.absent {
+            absences.of(name).row(owner, |row| {
+                row.text(id).text(name).text(reason);
+            });
+        }
     }
 }
 
@@ -149,6 +170,15 @@ fn busy_ns(lean: &Lean<'_>) -> f64 {
     measured + before.into_iter().flatten().map(|ns| ns as f64).sum::<f64>()
 }
 
+impl Named {
+    fn of(&mut self, name: &str) -> &mut Table {
+        if !self.tables.contains_key(name) {
+            self.tables.insert(name.to_owned(), Table::new(self.columns));
+        }
+        self.tables.get_mut(name).expect("it was put there")
+    }
+}
+
 impl Table {
     fn new(columns: &str) -> Self {
         Self { columns: columns.chars().map(Column::new).collect(), owners: Vec::new() }
@@ -181,7 +211,8 @@ impl Table {
             (place.to_string(), column.finish(), true)
         };
         let columns = self.columns.iter_mut().enumerate().map(column);
-        let batch = (!self.owners.is_empty()).then(|| RecordBatch::try_from_iter_with_nullable(columns));
+        let batch =
+            (!self.owners.is_empty()).then(|| RecordBatch::try_from_iter_with_nullable(columns));
         batch.map(|batch| batch.expect("columns of one table are of one length"))
     }
 }

@@ -67,7 +67,8 @@ impl Newest {
             }
             _ => {
                 connection.execute_batch("CREATE OR REPLACE TEMP TABLE newest (id VARCHAR)")?;
-                let mut appender = connection.appender_to_catalog_and_db("newest", "temp", "main")?;
+                let mut appender =
+                    connection.appender_to_catalog_and_db("newest", "temp", "main")?;
                 appender.append_rows(ids().map(|id| [id]))?;
                 appender.flush()?;
                 connection.execute(&arrive("SELECT id FROM newest"), [])?;

@@ -207,7 +207,8 @@ fn open(path: &Path, mode: &AccessMode) -> duckdb::Result<Connection> {
         AccessMode::ReadOnly => {
             config.with("enable_external_access", "false")?.with("lock_configuration", "true")?
         }
-        _ => config,
+        // A new database compresses text better than what DuckDB 1.0 could read.
+        _ => config.with("storage_compatibility_version", "latest")?,
     };
     Connection::open_with_flags(path, config)
 }

@@ -17,7 +17,12 @@ impl Store {
     }
 }
 
-fn move_to(connection: &Connection, files: &[&Path], into: &Path, bytes: u64) -> duckdb::Result<()> {
+fn move_to(
+    connection: &Connection,
+    files: &[&Path],
+    into: &Path,
+    bytes: u64,
+) -> duckdb::Result<()> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut ask = connection.prepare("SELECT 1 FROM files WHERE path = ? AND next_offset = ?")?;
     let mut forget = connection.prepare("DELETE FROM files WHERE path = ?")?;
@@ -28,7 +33,8 @@ fn move_to(connection: &Connection, files: &[&Path], into: &Path, bytes: u64) ->
         forget.execute([name(file)])?;
     }
     if are_read {
-        connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", params![name(into), bytes])?;
+        connection
+            .execute("INSERT OR REPLACE INTO files VALUES (?, ?)", params![name(into), bytes])?;
     }
     Ok(())
 }

@@ -63,7 +63,11 @@ pub(super) fn migrate(connection: &Connection, from: u32) -> duckdb::Result<()> 
 }
 
 /// Brings a database from version `from` along these steps.
-pub(super) fn migrate_along(connection: &Connection, from: u32, steps: &[&str]) -> duckdb::Result<()> {
+pub(super) fn migrate_along(
+    connection: &Connection,
+    from: u32,
+    steps: &[&str],
+) -> duckdb::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     for sql in steps.iter().skip(from as usize) {
         transaction.execute_batch(sql)?;

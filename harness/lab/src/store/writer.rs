@@ -1,14 +1,19 @@
 //! Portions of results into their tables: what is new as it comes, and of known results what the tables lack.
 
-use super::columns::{CHILDREN, Columns};
+use super::columns::{CHILDREN, Columns, SORTED_BY};
 use super::known::{Known, Status};
 use super::latest::Newest;
 use duckdb::arrow::array::BooleanArray;
-use duckdb::arrow::compute::filter_record_batch;
+use duckdb::arrow::compute::{
+    SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
+};
 use duckdb::arrow::record_batch::RecordBatch;
 use duckdb::{Appender, Connection};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+
+/// Rows that DuckDB keeps together.
+const ROW_GROUP: usize = 122_880;
 
 /// Writes results. The child tables have no keys, which would cost more than all else: that each row gets in once
 /// is held here, by leaving out what is known.
@@ -17,6 +22,8 @@ pub(super) struct Writer<'c> {
     results: Known,
     fingerprints: Known,
     newest: Newest,
+    /// New results that are still to be sorted.
+    held: Vec<RecordBatch>,
     /// By table.
     appenders: HashMap<&'static str, Appender<'c>>,
     /// Of known results that were read again, as after a change of the schema: the child tables of what belongs to them.
@@ -31,6 +38,7 @@ impl<'c> Writer<'c> {
             results: Known::new(connection, "results", "id", many)?,
             fingerprints: Known::new(connection, "fingerprint_parts", "fingerprint", many)?,
             newest: Newest::default(),
+            held: Vec::new(),
             appenders: HashMap::new(),
             again: HashMap::new(),
         })
@@ -40,19 +48,34 @@ impl<'c> Writer<'c> {
     pub(super) fn write(&mut self, mut columns: Columns, newest: Newest) -> duckdb::Result<usize> {
         self.newest.merge(newest);
         let statuses = see(&mut self.results, self.connection, &columns.ids)?;
-        let (new, stored) = (Choice::of(&statuses, Status::New), Choice::of(&statuses, Status::Stored));
+        let (new, stored) =
+            (Choice::of(&statuses, Status::New), Choice::of(&statuses, Status::Stored));
         let batch = columns.results.batch();
-        self.append("results", new.rows(&columns.results.owners, batch.as_ref()))?;
-        for (name, table) in CHILDREN.into_iter().zip(&mut columns.children) {
-            let batch = table.batch();
-            self.append(name, new.rows(&table.owners, batch.as_ref()))?;
-            self.append_again(name, stored.rows(&table.owners, batch.as_ref()))?;
+        self.hold(new.rows(&columns.results.owners, batch.as_ref()))?;
+        for (name, named) in CHILDREN.into_iter().zip(&mut columns.children) {
+            for table in named.tables.values_mut() {
+                let batch = table.batch();
+                self.append(name, new.rows(&table.owners, batch.as_ref()))?;
+                self.append_again(name, stored.rows(&table.owners, batch.as_ref()))?;
+            }
         }
         let digests = see(&mut self.fingerprints, self.connection, &columns.digests)?;
         let batch = columns.parts.batch();
         let rows = Choice::of(&digests, Status::New).rows(&columns.parts.owners, batch.as_ref());
         self.append("fingerprint_parts", rows)?;
         Ok(new.count)
+    }
+
+    /// Holds results until there are enough of them to be sorted: where those of a case stand side by side, DuckDB reads
+    /// a case without reading the others, and what is alike takes less room.
+    fn hold(&mut self, rows: Option<RecordBatch>) -> duckdb::Result<()> {
+        self.held.extend(rows);
+        if self.held.iter().map(RecordBatch::num_rows).sum::<usize>() < ROW_GROUP {
+            return Ok(());
+        }
+        let Some(all) = joined(&self.held) else { return Ok(()) };
+        self.held = vec![all.slice(ROW_GROUP, all.num_rows() - ROW_GROUP)];
+        self.append("results", Some(sorted(&all.slice(0, ROW_GROUP))))
     }
 
     fn append(&mut self, table: &'static str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
@@ -64,12 +87,17 @@ impl<'c> Writer<'c> {
         appender.append_record_batch(rows)
     }
 
-    fn append_again(&mut self, table: &'static str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
+    fn append_again(
+        &mut self,
+        table: &'static str,
+        rows: Option<RecordBatch>,
+    ) -> duckdb::Result<()> {
         let Some(rows) = rows else { return Ok(()) };
         let appender = match self.again.entry(table) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                let sql = format!("CREATE OR REPLACE TEMP TABLE again_{table} AS FROM {table} LIMIT 0");
+                let sql =
+                    format!("CREATE OR REPLACE TEMP TABLE again_{table} AS FROM {table} LIMIT 0");
                 self.connection.execute_batch(&sql)?;
                 let name = format!("again_{table}");
                 place.insert(self.connection.appender_to_catalog_and_db(&name, "temp", "main")?)
@@ -79,7 +107,9 @@ impl<'c> Writer<'c> {
     }
 
     /// Writes what is still waiting, and brings the table of the latest results up to date.
-    pub(super) fn finish(self) -> duckdb::Result<()> {
+    pub(super) fn finish(mut self) -> duckdb::Result<()> {
+        let held = joined(&self.held).map(|rows| sorted(&rows));
+        self.append("results", held)?;
         for mut appender in self.appenders.into_values() {
             appender.flush()?;
         }
@@ -96,7 +126,24 @@ impl<'c> Writer<'c> {
     }
 }
 
-fn see(known: &mut Known, connection: &Connection, names: &[String]) -> duckdb::Result<Vec<Status>> {
+fn joined(batches: &[RecordBatch]) -> Option<RecordBatch> {
+    let schema = batches.first()?.schema();
+    Some(concat_batches(&schema, batches).expect("batches of one table have one schema"))
+}
+
+/// The rows in the order of their case, machine and time.
+fn sorted(rows: &RecordBatch) -> RecordBatch {
+    let by =
+        SORTED_BY.map(|column| SortColumn { values: rows.column(column).clone(), options: None });
+    let order = lexsort_to_indices(&by, None).expect("text and times can be sorted");
+    take_record_batch(rows, &order).expect("the order is of these rows")
+}
+
+fn see(
+    known: &mut Known,
+    connection: &Connection,
+    names: &[String],
+) -> duckdb::Result<Vec<Status>> {
     names.iter().map(|name| known.see(connection, name)).collect()
 }
 
@@ -122,7 +169,8 @@ impl Choice {
         if self.count == 0 {
             return None;
         }
-        let mask: BooleanArray = owners.iter().map(|owner| Some(self.chosen[*owner as usize])).collect();
+        let mask: BooleanArray =
+            owners.iter().map(|owner| Some(self.chosen[*owner as usize])).collect();
         let rows = filter_record_batch(batch, &mask).expect("the mask is as long as the batch");
         (rows.num_rows() > 0).then_some(rows)
     }
