@@ -23,6 +23,7 @@ mod rebuild;
 mod report;
 mod scan;
 mod simulate;
+mod store;
 mod suites;
 mod tool;
 mod validate;
@@ -74,6 +75,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
+    /// Keep the files of the store: back up, restore, check
+    Store(store::Args),
     /// A tool of a suite: models, verify, infer, …
     #[command(external_subcommand)]
     Tool(Vec<String>),
@@ -103,6 +106,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Scan(args) => args.run(),
         Command::Migrate(args) => args.run(open),
         Command::Rebuild(args) => args.run(&open()?),
+        Command::Store(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }
 }

@@ -12,6 +12,7 @@ use crate::env;
 use crate::output;
 use anyhow::{Context as _, Result, bail};
 use ledger::Ledger;
+pub(crate) use ledger::damaged;
 use lettre::Address;
 use news::{Found, News};
 use proofmark::exit;

@@ -3,6 +3,7 @@
 //! The only part of Proofmark that knows DuckDB. One process may have a database open for writing, or many for
 //! reading, never both; so a store is opened late and closed early.
 
+mod compare;
 mod compat;
 mod error;
 mod export;
@@ -18,6 +19,7 @@ mod runs;
 mod schema;
 mod trends;
 
+pub use compare::{Comparison, Difference};
 pub use error::StoreError;
 pub use export::Binary;
 pub use ingest::Ingested;
@@ -117,16 +119,7 @@ impl Store {
         }
         let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
         let ingested = Self::open(&fresh).and_then(|store| {
-            let mut ingested = store.ingest(&folders.records)?;
-            let (added, faults) = store.ingest_predictions(&folders.predictions)?;
-            ingested.predictions = added;
-            ingested.faults.extend(faults);
-            let (added, faults) = store.ingest_imports(&folders.imports)?;
-            ingested.imports = added;
-            ingested.faults.extend(faults);
-            let taken = store.ingest_migrated(&folders.migrated)?;
-            ingested.migrated = taken.rows;
-            ingested.faults.extend(taken.faults);
+            let ingested = store.take_in_all(folders)?;
             store.close()?;
             // A log of the old database does not belong to the new one.
             let _ = std::fs::remove_file(wal(path));
@@ -138,6 +131,21 @@ impl Store {
         }
         let _ = std::fs::remove_file(wal(&fresh));
         ingested
+    }
+
+    /// Takes in what is new in the files of all folders.
+    fn take_in_all(&self, folders: &Folders) -> Result<Ingested, StoreError> {
+        let mut ingested = self.ingest(&folders.records)?;
+        let (added, faults) = self.ingest_predictions(&folders.predictions)?;
+        ingested.predictions = added;
+        ingested.faults.extend(faults);
+        let (added, faults) = self.ingest_imports(&folders.imports)?;
+        ingested.imports = added;
+        ingested.faults.extend(faults);
+        let taken = self.ingest_migrated(&folders.migrated)?;
+        ingested.migrated = taken.rows;
+        ingested.faults.extend(taken.faults);
+        Ok(ingested)
     }
 
     /// Writes everything into the file and closes it.
