@@ -21,7 +21,7 @@ const FORMAT: u32 = 1;
 /// The last entry of an archive.
 const MANIFEST: &str = "manifest.json";
 /// What holds only while something runs, or is made again from files that are elsewhere.
-const DERIVED: [&str; 4] = ["lock", "jobs", "services", "digests"];
+const DERIVED: [&str; 5] = ["lock", "jobs", "services", "digests", "criterion"];
 
 /// What an archive holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

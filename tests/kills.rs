@@ -1,0 +1,156 @@
+//! `kill -9` at a hundred points of runs, ingests and migrations: the store opens, the next call goes on, and at most the
+//! record that was being written is lost.
+
+use crate::desk::{Desk, acknowledged, kill_after, recorded, start, timed, writer};
+use crate::support::{Adopter, target_dir, xtask_program};
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const RUNS: usize = 12;
+const WRITERS: usize = 38;
+const INGESTS: usize = 26;
+const MIGRATIONS: usize = 24;
+const _: () = assert!(RUNS + WRITERS + INGESTS + MIGRATIONS == 100);
+
+/// Of the kills of a test, at least this part must hit a process at work, or the test would show nothing.
+const HITS: f64 = 0.6;
+
+#[track_caller]
+fn check_hits(hits: usize, of: usize) {
+    assert!(hits as f64 >= HITS * of as f64, "only {hits} of {of} kills hit a process at work");
+}
+
+#[test]
+fn killed_writers_lose_at_most_the_record_that_is_being_written() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let desk = Desk::new();
+    let mut known = BTreeSet::new();
+    for round in 0..WRITERS {
+        let said = desk.path(&format!("acknowledged-{round}"));
+        let mut writer = writer(&desk.state(), 1_000_000, &said);
+        let begin = Instant::now();
+        while acknowledged(&said).is_empty() && begin.elapsed() < Duration::from_secs(60) {
+            sleep(Duration::from_millis(1));
+        }
+        assert!(kill_after(&mut writer, Duration::from_micros(random.u64(0..30_000))));
+        let acknowledged: BTreeSet<_> = acknowledged(&said).into_iter().collect();
+        assert!(!acknowledged.is_empty(), "the writer wrote nothing");
+        let now = desk.recorded();
+        let new: BTreeSet<_> = now.difference(&known).cloned().collect();
+        assert!(acknowledged.is_subset(&new), "an acknowledged record is lost");
+        // Whole, and its writer had no time to say so.
+        assert!(new.len() - acknowledged.len() <= 1, "{} more than were acknowledged", new.len());
+        known = now;
+        if round % 4 == 3 {
+            desk.ingest();
+            assert_eq!(desk.stored(), known);
+        }
+    }
+    desk.ingest();
+    assert_eq!(desk.stored(), known);
+    assert!(desk.check_equal().is_empty());
+}
+
+#[test]
+fn killed_runs_go_on_with_what_they_lack() {
+    let mut random = fastrand::Rng::with_seed(2);
+    let adopter = Adopter::new();
+    let args = ["--profile", "dev", "incremental", "--force", "--samples", "10"];
+    let run = || {
+        let mut command = Command::new(xtask_program());
+        command.args(args).current_dir(adopter.path("")).env("CARGO_TARGET_DIR", target_dir());
+        start(&mut command)
+    };
+    // The first one builds the suite.
+    assert!(run().wait().unwrap().success());
+    let whole = timed(|| assert!(run().wait().unwrap().success()));
+    let (mut hits, mut known) = (0, recorded(&adopter.path(".proofmark")));
+    for _ in 0..RUNS {
+        let time = whole.mul_f64(random.f64());
+        hits += usize::from(kill_after(&mut run(), time));
+        let now = recorded(&adopter.path(".proofmark"));
+        assert!(now.is_superset(&known), "a record is lost");
+        known = now;
+        let rows = adopter.json(&["query", "select count(*) as n from results"], 0);
+        assert!(rows[0]["n"].as_u64().unwrap() <= known.len() as u64);
+    }
+    check_hits(hits, RUNS);
+    assert!(run().wait().unwrap().success());
+    let known = recorded(&adopter.path(".proofmark"));
+    let rows = adopter.json(&["query", "select id from results"], 0);
+    let stored: BTreeSet<_> =
+        rows.as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(stored, known);
+    assert_eq!(adopter.json(&["store", "check"], 0)["database"]["state"], "equal");
+}
+
+#[test]
+fn killed_ingests_leave_the_old_rows_or_have_all_new_ones() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let desk = Desk::new();
+    desk.fill(16, 250);
+    let all = desk.recorded();
+    let whole = timed(|| assert!(desk.start(&["rebuild"]).wait().unwrap().success()));
+    let mut hits = 0;
+    for round in 0..INGESTS {
+        let time = whole.mul_f64(0.3 + 0.7 * random.f64());
+        if round % 2 == 0 {
+            hits += usize::from(kill_after(&mut desk.start(&["rebuild"]), time));
+            // The old database is still there, or the new one is.
+            assert_eq!(desk.stored(), all);
+        } else {
+            fs::remove_file(desk.state().join("results.duckdb")).unwrap();
+            let mut ingest = desk.start(&["report", "compat"]);
+            hits += usize::from(kill_after(&mut ingest, time));
+            desk.ingest();
+            assert_eq!(desk.stored(), all);
+        }
+    }
+    check_hits(hits, INGESTS);
+    assert!(desk.check_equal().is_empty());
+    desk.said(&["rebuild"], 0);
+    let left: Vec<_> = fs::read_dir(desk.state())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("results.") && name != "results.duckdb")
+        .collect();
+    assert!(left.is_empty(), "what killed rebuilds left stays: {left:?}");
+}
+
+/// What is known of migrated numbers, without the times at which files were read.
+const MIGRATED: &str =
+    "select source_file, json_path, value, unit, mark, sha256 from latest_migrated order by all";
+
+#[test]
+fn killed_migrations_migrate_each_number_once() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let desk = Desk::new();
+    fs::create_dir(desk.path("legacy")).unwrap();
+    for file in 0..120 {
+        let rows = (0..40).map(|row| {
+            format!(
+                "{{\"hardware\": \"cpu\", \"model\": \"m{row}\", \"latency_ms\": {file}.{row}}}"
+            )
+        });
+        let text = format!("[{}]", rows.collect::<Vec<_>>().join(", "));
+        fs::write(desk.path(&format!("legacy/{file}.json")), text).unwrap();
+    }
+    let migrate = ["migrate", "legacy"];
+    let whole = timed(|| drop(desk.said(&migrate, 0)));
+    let expected = desk.json(&["query", MIGRATED], 0);
+    assert_eq!(expected.as_array().unwrap().len(), 120 * 40);
+    let mut hits = 0;
+    for _ in 0..MIGRATIONS {
+        fs::remove_dir_all(desk.state()).unwrap();
+        let time = whole.mul_f64(0.2 + 0.8 * random.f64());
+        hits += usize::from(kill_after(&mut desk.start(&migrate), time));
+        desk.said(&migrate, 0);
+        assert_eq!(desk.json(&["query", MIGRATED], 0), expected);
+    }
+    check_hits(hits, MIGRATIONS);
+    // A line that was cut short may be there; it costs nothing, for its file was migrated again.
+    assert!(desk.check_equal().len() <= 1);
+}
