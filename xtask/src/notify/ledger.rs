@@ -3,6 +3,7 @@
 
 use super::news::News;
 use crate::clock;
+use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
 use proofmark::journal::Fault;
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>> {
         }
         match serde_json::from_slice(line) {
             Ok(entry) => entries.push(entry),
-            Err(e) => eprintln!("warning: line {number} of {path} is passed over: {e}"),
+            Err(e) => tell!("warning: line {number} of {path} is passed over: {e}"),
         }
     }
     Ok(entries)
