@@ -41,12 +41,7 @@ pub fn markdown(judged: &[Judgement], options: &Options) -> String {
 
 /// What a live gate found, for people: the body of a comment.
 pub fn live(gate: &Gate) -> String {
-    let row = |finding: &'_ Finding| Row {
-        metric: Some(finding.metric.name()),
-        mark: finding.mark,
-        judgement: &finding.judgement,
-    };
-    let rows: Vec<_> = gate.cases.iter().map(row).collect();
+    let rows: Vec<_> = gate.cases.iter().map(Row::of).collect();
     let word = match gate.outcome {
         Outcome::Passed => "nothing regressed",
         Outcome::Failed => "regressed",
@@ -147,6 +142,13 @@ struct Row<'a> {
     metric: Option<&'static str>,
     mark: Option<Mark>,
     judgement: &'a Judgement,
+}
+
+impl<'a> Row<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let Finding { metric, mark, judgement, .. } = finding;
+        Self { metric: Some(metric.name()), mark: *mark, judgement }
+    }
 }
 
 /// How often each verdict was given.
