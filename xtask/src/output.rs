@@ -58,7 +58,12 @@ pub(crate) fn print_csv(text: &str) -> Result<()> {
 
 /// Prints a value as JSON, in which what a terminal would obey is escaped.
 pub(crate) fn print_json<T: Serialize>(value: &T) -> Result<()> {
-    print_raw(&(printable_json(&serde_json::to_string_pretty(value)?) + "\n"))
+    print_json_text(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// Prints text that is JSON, in which what a terminal would obey is escaped.
+pub(crate) fn print_json_text(text: &str) -> Result<()> {
+    print_raw(&printable_json(text))
 }
 
 /// An object about numbers of a file, with the mark of what nothing shows to have been measured.

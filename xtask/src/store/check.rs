@@ -59,9 +59,13 @@ impl Args {
     }
 }
 
-/// Makes both sides in a folder that is removed.
+/// Makes both sides in a folder that is removed, and so is one that a killed check has left. The caller has the lock.
 fn compare(context: &Context) -> Result<Database> {
-    let scratch = context.state.join(format!("check.{}.tmp", std::process::id()));
+    let scratch = context.state.join("check.tmp");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch)
+            .with_context(|| format!("failed to remove {}", scratch.display()))?;
+    }
     fs::create_dir(&scratch).with_context(|| format!("failed to create {}", scratch.display()))?;
     let compared = Store::compare(&context.db, &context.folders, &scratch);
     let removed = fs::remove_dir_all(&scratch);

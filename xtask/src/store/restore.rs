@@ -38,11 +38,10 @@ impl Args {
         // Beside what a link leads to, so that it can be moved there.
         let state = fs::canonicalize(&context.state).unwrap_or_else(|_| context.state.clone());
         let unpacked = beside(&state, &format!("restoring-{}", std::process::id()))?;
+        // A process id comes back, and with it the name.
+        remove(&unpacked)?;
         let restored = self.restore(context, &archive, &state, &unpacked);
-        if unpacked.exists() {
-            let removed = fs::remove_dir_all(&unpacked);
-            removed.with_context(|| format!("failed to remove {}", unpacked.display()))?;
-        }
+        remove(&unpacked)?;
         let _lock =
             restored.with_context(|| format!("failed to restore {}", shown(&archive, &here)))?;
         rebuild(context)?;
@@ -98,6 +97,15 @@ impl Args {
         ))?;
         Ok(held)
     }
+}
+
+/// Removes what was unpacked, if it is there.
+fn remove(unpacked: &Path) -> Result<()> {
+    if unpacked.exists() {
+        fs::remove_dir_all(unpacked)
+            .with_context(|| format!("failed to remove {}", unpacked.display()))?;
+    }
+    Ok(())
 }
 
 /// The backup that is meant.

@@ -56,7 +56,7 @@ fn refuse_existing(out: &Path) -> Result<()> {
 }
 
 fn archive(state: &Path, part: &Path, now: Timestamp) -> Result<Manifest> {
-    let file = File::create_new(part).map_err(at(part))?;
+    let file = File::create(part).map_err(at(part))?;
     let packed = GzEncoder::new(BufWriter::new(file), Compression::default());
     let mut archive = tar::Builder::new(packed);
     let mut manifest = Manifest { format: FORMAT, made_at: now, files: Vec::new() };

@@ -117,6 +117,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        sweep(path);
         let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
         let ingested = Self::open(&fresh).and_then(|store| {
             let ingested = store.take_in_all(folders)?;
@@ -211,6 +212,29 @@ fn open(path: &Path, mode: &AccessMode) -> duckdb::Result<Connection> {
         _ => config,
     };
     Connection::open_with_flags(path, config)
+}
+
+/// Removes what rebuilds that were killed have left beside a database. One that is at work holds its file. A process id
+/// comes back, and with it the name: what was left under it must not get into another database.
+fn sweep(path: &Path) {
+    let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else { return };
+    let begin = format!("{}.", stem.to_string_lossy());
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix(&begin).and_then(|rest| rest.strip_suffix(".tmp"));
+        let is_left = number.is_some_and(|number| {
+            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let left = entry.path();
+        let is_held = || {
+            let opened = open(&left, &AccessMode::ReadWrite);
+            opened.is_err_and(|e| matches!(error::opening(&left, &e), StoreError::Locked { .. }))
+        };
+        if is_left && !is_held() {
+            let _ = std::fs::remove_file(wal(&left));
+            let _ = std::fs::remove_file(&left);
+        }
+    }
 }
 
 fn access(what: &'static str, path: &Path, error: &dyn std::fmt::Display) -> StoreError {
