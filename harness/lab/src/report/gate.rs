@@ -1,6 +1,7 @@
 //! Verdicts of the gate as Markdown. What is decided, and the numbers, are in `gate`.
 
 use super::{escape_markdown, kind};
+use crate::export::printable;
 use crate::figures::percent;
 use crate::gate::{Family, Finding, Gate, Judgement, Options, Outcome, Revision, Verdict};
 use proofmark::Mark;
@@ -51,8 +52,9 @@ pub fn live(gate: &Gate) -> String {
     let side = |revision: &Revision| {
         let name = revision.revision.as_deref().unwrap_or("the tree as it stands");
         let dirty = if revision.dirty { " with uncommitted changes" } else { "" };
-        let commit = revision.commit.get(..10).unwrap_or(&revision.commit);
-        format!("`{}` ({commit}{dirty})", name.replace('`', "'"))
+        let commit = escape_markdown(revision.commit.get(..10).unwrap_or(&revision.commit));
+        // Nothing is escaped within code.
+        format!("`{}` ({commit}{dirty})", printable(&name.replace('`', "'")))
     };
     let mut text = format!("# Gate: {word}\n\n");
     let _ = writeln!(text, "Base {}, head {}.\n", side(&gate.base), side(&gate.head));

@@ -76,6 +76,10 @@ impl Store {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| access("create", path, &e))?;
         }
+        if !path.exists() {
+            // A log without its database, which somebody has deleted, would be played into another one.
+            let _ = std::fs::remove_file(wal(path));
+        }
         let store = Self::connect(path, AccessMode::ReadWrite)?;
         match store.owner()? {
             Owner::Nobody => store.migrate(0)?,
@@ -122,7 +126,11 @@ impl Store {
         let ingested = Self::open(&fresh).and_then(|store| {
             let ingested = store.take_in_all(folders)?;
             store.close()?;
-            // A log of the old database does not belong to the new one.
+            // Nobody must write the old one, whose log would lie beside the new one, while that takes its place.
+            let old = if path.exists() { Some(Self::open(path)?) } else { None };
+            if let Some(old) = &old {
+                old.connection.execute_batch("CHECKPOINT").map_err(old.writing())?;
+            }
             let _ = std::fs::remove_file(wal(path));
             std::fs::rename(&fresh, path).map_err(|e| access("replace", path, &e))?;
             Ok(ingested)

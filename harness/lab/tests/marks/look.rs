@@ -355,7 +355,7 @@ fn check_markdown(name: &str, text: &str) {
                     || tag.strip_suffix("</a>").is_some_and(|tag| tag.starts_with("<a id=\""));
                 assert!(is_ours, "{name}: HTML {tag:?}");
             }
-            Event::Code(code) => assert!(!code.contains("code"), "{name}: code {code:?}"),
+            Event::Code(code) => assert!(!["code", "c"].contains(&&*code), "{name}: code {code:?}"),
             Event::Start(Tag::Emphasis | Tag::Strikethrough) => {
                 panic!("{name}: emphasis in {text}")
             }

@@ -38,7 +38,7 @@ pub(crate) fn digit(mark: Mark) -> f64 {
 }
 
 /// Text of results as nobody would wish it. A part of the id of a case has neither blanks nor slashes.
-pub(crate) const HOSTILE: &str = "=cmd()|<script>alert('x')<\\/script>\"'><img src=x>`code`**bold**[a](b)\n+1\r\u{1b}[2J\u{9b}\u{202e}\u{2066}&amp;\\|";
+pub(crate) const HOSTILE: &str = "=cmd()|<script>alert('x')</script>\"'><img src=x>`code`**bold**[a](b)\n+1\r\u{1b}[2J\u{9b}\u{202e}\u{2066}&amp;\\|";
 const HOSTILE_PART: &str =
     "=cmd()|<script>x\"'><img`c`**b**[a](b)\u{1b}[2J\u{9b}\u{202e}\u{2066}&amp;\\|";
 
