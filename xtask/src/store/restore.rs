@@ -69,7 +69,7 @@ impl Args {
             let added = difference.missing.len();
             let kept = manifest.files.len() - added;
             output::print(&format!(
-                "{what} of {}: {added} were restored, {kept} were there\n",
+                "{what} of {:.0}: {added} were restored, {kept} were there\n",
                 manifest.made_at
             ))?;
             return Ok(lock);
@@ -91,7 +91,7 @@ impl Args {
             return Err(error).with_context(|| format!("failed to write {}", state.display()));
         }
         output::print(&format!(
-            "{what} of {} were restored; what was there is in {}\n",
+            "{what} of {:.0} were restored; what was there is in {}\n",
             manifest.made_at,
             old.display()
         ))?;
@@ -160,7 +160,7 @@ fn refusal(difference: &Difference, manifest: &Manifest) -> String {
         named(only_here, "files are not in it"),
     ];
     format!(
-        "the state is not that of the backup of {}: {}; nothing was changed. --force moves the state aside and puts the \
+        "the state is not that of the backup of {:.0}: {}; nothing was changed. --force moves the state aside and puts the \
          backup in its place",
         manifest.made_at,
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

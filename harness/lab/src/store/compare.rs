@@ -11,8 +11,8 @@ use std::path::Path;
 const ATTEMPTS: u32 = 3;
 /// Rows that are shown of each kind of difference.
 const EXAMPLES: usize = 3;
-/// Bytes of a row that are shown.
-const SHOWN: usize = 200;
+/// Characters of a row that are shown.
+const SHOWN: usize = 500;
 
 /// What was compared, and how it differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -128,7 +128,7 @@ fn compare(kept: &Path, fresh: &Path) -> duckdb::Result<Comparison> {
 
 /// The columns of a table by name: those that were added later stand elsewhere in a database that was brought up to date.
 fn columns(connection: &Connection, table: &str) -> duckdb::Result<String> {
-    let sql = "SELECT column_name FROM duckdb_columns() WHERE database_name = 'fresh' AND table_name = ? ORDER BY 1";
+    let sql = "SELECT column_name FROM duckdb_columns() WHERE database_name = 'fresh' AND table_name = ? ORDER BY column_index";
     let mut statement = connection.prepare(sql)?;
     let names = statement.query_map([table], |row| row.get::<_, String>(0))?;
     let names = names.collect::<duckdb::Result<Vec<_>>>()?;
