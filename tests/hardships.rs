@@ -78,7 +78,7 @@ fn a_full_disk_is_said_and_costs_nothing_that_is_stored() {
     desk.fill(4, 200);
     desk.ingest();
     let (files, stored) = (desk.files(), desk.stored());
-    let steps = "mv \"$1\" before; mkdir \"$1\"; mount -t tmpfs -o size=24m none \"$1\"; cp -a before/. \"$1\"\n\
+    let steps = "mv \"$1\" before; mkdir \"$1\"; mount -t tmpfs -o size=64m none \"$1\"; cp -a before/. \"$1\"\n\
         cat /dev/zero >\"$1\"/filler 2>/dev/null || true\n\
         try 1 \"$0\" rebuild\n\
         try 2 \"$0\" query 'select count(*) as n from results' --format csv\n\
@@ -196,7 +196,7 @@ fn a_clock_that_jumps_back_loses_and_doubles_nothing() {
     let folder = desk.state().join("records");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("29991231T235959999-1-00000000.jsonl"), lines).unwrap();
-    desk.ingest();
+    desk.said(&["rebuild"], 0);
     for round in 0..3 {
         let said = desk.path(&format!("acknowledged-{round}"));
         assert!(writer(&desk.state(), 5, &said).wait().unwrap().success());

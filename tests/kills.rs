@@ -5,7 +5,7 @@ use crate::desk::{Desk, acknowledged, kill_after, recorded, start, timed, writer
 use crate::support::{Adopter, target_dir, xtask_program};
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,37 @@ const INGESTS: usize = 27;
 const MIGRATIONS: usize = 23;
 const _: () = assert!(RUNS + WRITERS + INGESTS + MIGRATIONS == 100);
 
-/// Of the kills of a test, at least this part must hit a process at work, or the test would show nothing.
-const HITS: f64 = 0.6;
+/// Kills processes of one kind, each at a random point of its life. How long that is is learned, for other work slows them.
+struct Aim {
+    random: fastrand::Rng,
+    life: Duration,
+    hits: usize,
+    shots: usize,
+}
 
-#[track_caller]
-fn check_hits(hits: usize, of: usize) {
-    assert!(hits as f64 >= HITS * of as f64, "only {hits} of {of} kills hit a process at work");
+impl Aim {
+    fn new(seed: u64, life: Duration) -> Self {
+        Self { random: fastrand::Rng::with_seed(seed), life, hits: 0, shots: 0 }
+    }
+
+    fn shoot(&mut self, child: &mut Child) {
+        let time = self.life.mul_f64(0.15 + 0.85 * self.random.f64());
+        self.shots += 1;
+        if kill_after(child, time) {
+            self.hits += 1;
+            self.life = self.life.mul_f64(1.1);
+        } else {
+            // It had ended before.
+            self.life = time.mul_f64(0.9);
+        }
+    }
+
+    /// Whether so many processes were killed at work.
+    #[track_caller]
+    fn needs(&self, hits: usize) -> bool {
+        assert!(self.shots < 10 * hits, "only {} of {} kills hit something", self.hits, self.shots);
+        self.hits < hits
+    }
 }
 
 #[test]
@@ -56,7 +81,6 @@ fn killed_writers_lose_at_most_the_record_that_is_being_written() {
 
 #[test]
 fn killed_runs_go_on_with_what_they_lack() {
-    let mut random = fastrand::Rng::with_seed(2);
     let adopter = Adopter::new();
     let args = ["--profile", "dev", "incremental", "--force", "--samples", "10"];
     let run = || {
@@ -66,18 +90,16 @@ fn killed_runs_go_on_with_what_they_lack() {
     };
     // The first one builds the suite.
     assert!(run().wait().unwrap().success());
-    let whole = timed(|| assert!(run().wait().unwrap().success()));
-    let (mut hits, mut known) = (0, recorded(&adopter.path(".proofmark")));
-    for _ in 0..RUNS {
-        let time = whole.mul_f64(random.f64());
-        hits += usize::from(kill_after(&mut run(), time));
+    let mut aim = Aim::new(2, timed(|| assert!(run().wait().unwrap().success())));
+    let mut known = recorded(&adopter.path(".proofmark"));
+    while aim.needs(RUNS) {
+        aim.shoot(&mut run());
         let now = recorded(&adopter.path(".proofmark"));
         assert!(now.is_superset(&known), "a record is lost");
         known = now;
         let rows = adopter.json(&["query", "select count(*) as n from results"], 0);
         assert!(rows[0]["n"].as_u64().unwrap() <= known.len() as u64);
     }
-    check_hits(hits, RUNS);
     assert!(run().wait().unwrap().success());
     let known = recorded(&adopter.path(".proofmark"));
     let rows = adopter.json(&["query", "select id from results"], 0);
@@ -89,34 +111,30 @@ fn killed_runs_go_on_with_what_they_lack() {
 
 #[test]
 fn killed_ingests_leave_the_old_rows_or_have_all_new_ones() {
-    let mut random = fastrand::Rng::with_seed(3);
     let desk = Desk::new();
     desk.fill(16, 250);
     let all = desk.recorded();
-    let whole = timed(|| assert!(desk.start(&["rebuild"]).wait().unwrap().success()));
-    let mut hits = 0;
-    // Every second round kills twice.
-    for round in 0..INGESTS * 2 / 3 {
-        let time = whole.mul_f64(0.3 + 0.7 * random.f64());
-        if round % 2 == 0 {
-            hits += usize::from(kill_after(&mut desk.start(&["rebuild"]), time));
-            // The old database is still there, or the new one is.
-            assert_eq!(desk.stored(), all);
-        } else {
-            // Its log may be there still, if it was killed before.
-            let _ = fs::remove_file(desk.state().join("results.duckdb"));
-            for _ in 0..2 {
-                let mut ingest = desk.start(&["report", "compat"]);
-                hits += usize::from(kill_after(&mut ingest, time));
-            }
-            if random.bool() {
-                let _ = fs::remove_file(desk.state().join("results.duckdb"));
-            }
-            desk.ingest();
-            assert_eq!(desk.stored(), all);
-        }
+    let rebuild = || desk.start(&["rebuild"]);
+    let mut aim = Aim::new(3, timed(|| assert!(rebuild().wait().unwrap().success())));
+    while aim.needs(INGESTS / 2) {
+        aim.shoot(&mut rebuild());
+        // The old database is still there, or the new one is.
+        assert_eq!(desk.stored(), all);
     }
-    check_hits(hits, INGESTS);
+    let db = desk.state().join("results.duckdb");
+    let mut aim = Aim::new(4, aim.life);
+    while aim.needs(INGESTS - INGESTS / 2) {
+        // Its log may be there still, if it was killed before.
+        let _ = fs::remove_file(&db);
+        for _ in 0..2 {
+            aim.shoot(&mut desk.start(&["report", "compat"]));
+        }
+        if aim.random.bool() {
+            let _ = fs::remove_file(&db);
+        }
+        desk.ingest();
+        assert_eq!(desk.stored(), all);
+    }
     assert!(desk.check_equal().is_empty());
     desk.said(&["rebuild"], 0);
     let left: Vec<_> = fs::read_dir(desk.state())
@@ -133,11 +151,10 @@ const MIGRATED: &str =
 
 #[test]
 fn killed_migrations_migrate_each_number_once() {
-    let mut random = fastrand::Rng::with_seed(4);
     let desk = Desk::new();
     fs::create_dir(desk.path("legacy")).unwrap();
-    for file in 0..120 {
-        let rows = (0..40).map(|row| {
+    for file in 0..60 {
+        let rows = (0..20).map(|row| {
             format!(
                 "{{\"hardware\": \"cpu\", \"model\": \"m{row}\", \"latency_ms\": {file}.{row}}}"
             )
@@ -146,18 +163,15 @@ fn killed_migrations_migrate_each_number_once() {
         fs::write(desk.path(&format!("legacy/{file}.json")), text).unwrap();
     }
     let migrate = ["migrate", "legacy"];
-    let whole = timed(|| drop(desk.said(&migrate, 0)));
+    let mut aim = Aim::new(5, timed(|| drop(desk.said(&migrate, 0))));
     let expected = desk.json(&["query", MIGRATED], 0);
-    assert_eq!(expected.as_array().unwrap().len(), 120 * 40);
-    let mut hits = 0;
-    for _ in 0..MIGRATIONS {
+    assert_eq!(expected.as_array().unwrap().len(), 60 * 20);
+    while aim.needs(MIGRATIONS) {
         fs::remove_dir_all(desk.state()).unwrap();
-        let time = whole.mul_f64(0.2 + 0.8 * random.f64());
-        hits += usize::from(kill_after(&mut desk.start(&migrate), time));
+        aim.shoot(&mut desk.start(&migrate));
         desk.said(&migrate, 0);
         assert_eq!(desk.json(&["query", MIGRATED], 0), expected);
     }
-    check_hits(hits, MIGRATIONS);
     // A line that was cut short may be there; it costs nothing, for its file was migrated again.
     assert!(desk.check_equal().len() <= 1);
 }

@@ -58,12 +58,12 @@ pub struct Kept {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Something could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {why}")]
     Io {
         /// Where.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// Something of the state is no plain file.
     #[error(
@@ -95,7 +95,7 @@ type Result<T> = std::result::Result<T, BackupError>;
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
-    move |source| BackupError::Io { path, source }
+    move |why| BackupError::Io { path, why }
 }
 
 /// The files of a state that a backup holds, by their paths in it. A state that is not there has none.
