@@ -120,7 +120,7 @@ fn escape_markdown(text: &str) -> String {
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
-            '\\' | '|' | '[' | '`' | '*' | '~' => escaped.extend(['\\', c]),
+            '\\' | '|' | '[' | ']' | '`' | '*' | '~' => escaped.extend(['\\', c]),
             // Within a word it is no emphasis, and names are full of them.
             '_' if !(before.is_alphanumeric()
                 && rest.peek().is_some_and(|c| c.is_alphanumeric())) =>
