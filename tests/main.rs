@@ -4,12 +4,17 @@
 
 mod adopter;
 mod certifying;
+mod crowds;
+mod desk;
 mod exporting;
 mod gating;
+mod hardships;
 mod history;
 mod importing;
 mod interruptions;
 mod judging;
+mod keeping;
+mod kills;
 mod listeners;
 mod migrating;
 mod notify;

@@ -139,6 +139,17 @@ fn lints_are_expected_with_a_reason_never_allowed() {
     check_lines("rs", |_, line| line.contains(forbidden).then_some("use #[expect(…, reason = …)]"));
 }
 
+/// What comes from results must not speak to the terminal, so one file escapes it for all others.
+#[test]
+fn the_command_line_prints_in_one_place() {
+    let words = ["println!(", "eprintln!(", "print!(", "eprint!("];
+    check_lines("rs", |path, line| {
+        let is_ours = path.starts_with(root().join("xtask/src")) && !path.ends_with("output.rs");
+        let prints = words.iter().any(|word| line.contains(word));
+        (is_ours && prints).then_some("use `output::print` or `tell!`, which escape")
+    });
+}
+
 #[test]
 fn the_crate_edges_are_those_of_the_design() {
     let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap();

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::gate::{part, runs, tree};
 use crate::lock::Lock;
 use crate::outcome::{absent, with_code};
+use crate::output::tell;
 use crate::output::{self, Format};
 use crate::process::git;
 use crate::suites::Suite;
@@ -224,7 +225,7 @@ impl Search<'_> {
             let effect = judged.effect.unwrap_or(0.0);
             match judged.verdict {
                 Verdict::Regressed => {
-                    eprintln!(
+                    tell!(
                         "{} is slower than {} by {}",
                         self.args.bad,
                         self.args.good,
@@ -275,7 +276,7 @@ impl Search<'_> {
                 }
             }
         }
-        eprintln!("{} {subject}: {told}", &commit[..10.min(commit.len())]);
+        tell!("{} {subject}: {told}", &commit[..10.min(commit.len())]);
         self.steps.push(Step { commit: commit.to_owned(), subject, said: told });
         Ok(slowness)
     }

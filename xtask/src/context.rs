@@ -2,6 +2,7 @@
 
 use crate::env;
 use crate::output::printable;
+use crate::output::tell;
 use crate::suites::{self, Workspace};
 use anyhow::{Context as _, Result};
 use proofmark::journal::Fault;
@@ -70,6 +71,6 @@ impl Context {
 pub(crate) fn warn_of(faults: &[Fault]) {
     for Fault { path, offset, detail } in faults {
         let told = format!("{}, the line at byte {offset} {detail}", path.display());
-        eprintln!("warning: {}", printable(&told));
+        tell!("warning: {}", printable(&told));
     }
 }

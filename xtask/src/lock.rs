@@ -3,6 +3,7 @@
 use crate::context::Context;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::fs::{File, TryLockError};
+use std::path::Path;
 
 /// Held for as long as the run lasts.
 #[derive(Debug)]
@@ -13,8 +14,13 @@ pub(crate) struct Lock {
 impl Lock {
     /// Takes the lock, or says that somebody has it.
     pub(crate) fn take(context: &Context) -> Result<Self> {
-        let path = context.state.join("lock");
-        std::fs::create_dir_all(&context.state)
+        Self::take_in(&context.state)
+    }
+
+    /// Takes the lock of a state in this folder.
+    pub(crate) fn take_in(state: &Path) -> Result<Self> {
+        let path = state.join("lock");
+        std::fs::create_dir_all(state)
             .and_then(|()| File::options().create(true).append(true).open(&path))
             .map_err(|e| anyhow!("failed to open the lock {}: {e}", path.display()))
             .and_then(|file| match file.try_lock() {

@@ -77,6 +77,8 @@ enum Command {
     Store(store::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
+    /// Keep the files of the store: back up, restore, check
+    Store(store::Args),
     /// A tool of a suite: models, verify, infer, …
     #[command(external_subcommand)]
     Tool(Vec<String>),
@@ -107,6 +109,7 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => args.run(open),
         Command::Store(args) => args.run(&open()?),
         Command::Rebuild(args) => args.run(&open()?),
+        Command::Store(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }
 }

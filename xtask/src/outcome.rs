@@ -1,5 +1,6 @@
 //! How a command ends: its exit code, and the errors that carry one.
 
+use crate::output::tell;
 use proofmark::exit;
 use proofmark_lab::store::StoreError;
 use std::fmt;
@@ -35,7 +36,7 @@ pub(crate) fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         let message = format!("{error:#}");
         if !message.is_empty() {
-            eprintln!("error: {message}");
+            tell!("error: {message}");
         }
         ExitCode::from(code_of(&error))
     })

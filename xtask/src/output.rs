@@ -4,10 +4,12 @@
 
 use anyhow::{Context as _, Result};
 use comfy_table::{ContentArrangement, Table, presets};
+use proofmark::Mark;
 pub(crate) use proofmark_lab::export::printable;
 use proofmark_lab::export::printable_json;
 use serde::Serialize;
-use std::io::{ErrorKind, Write};
+use serde_json::Value;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,9 +34,43 @@ pub(crate) fn print_raw(text: &str) -> Result<()> {
     }
 }
 
+/// Tells the user something on the error output, like `eprintln!`. What a terminal would obey is shown as its escape.
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::output::tell_text(&format!($($words)*)) };
+}
+pub(crate) use tell;
+
+/// Tells text of lines on the error output; see [`tell!`].
+pub(crate) fn tell_text(text: &str) {
+    for line in text.split('\n') {
+        eprintln!("{}", printable(line));
+    }
+}
+
+/// Prints CSV: as it is for programs; for a terminal what it would obey is shown.
+pub(crate) fn print_csv(text: &str) -> Result<()> {
+    if std::io::stdout().is_terminal() {
+        print(&text.replace("\r\n", "\n"))
+    } else {
+        print_raw(text)
+    }
+}
+
 /// Prints a value as JSON, in which what a terminal would obey is escaped.
 pub(crate) fn print_json<T: Serialize>(value: &T) -> Result<()> {
-    print_raw(&(printable_json(&serde_json::to_string_pretty(value)?) + "\n"))
+    print_json_text(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// Prints text that is JSON, in which what a terminal would obey is escaped.
+pub(crate) fn print_json_text(text: &str) -> Result<()> {
+    print_raw(&printable_json(text))
+}
+
+/// An object about numbers of a file, with the mark of what nothing shows to have been measured.
+pub(crate) fn claimed<T: Serialize>(about: &T) -> Result<Value> {
+    let mut value = serde_json::to_value(about)?;
+    value["mark"] = Mark::Claimed.name().into();
+    Ok(value)
 }
 
 /// A table with this header.

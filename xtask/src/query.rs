@@ -30,7 +30,7 @@ impl Args {
         let answer = Store::open_read_only(&context.db)?.query(&self.sql)?;
         match self.format {
             Format::Json => output::print_json(&answer.objects())?,
-            Format::Csv => output::print_raw(&export::csv(&answer))?,
+            Format::Csv => output::print_csv(&export::csv(&answer))?,
             Format::Table => {
                 let mut table =
                     output::table(answer.columns.iter().map(|name| output::printable(name)));

@@ -15,19 +15,24 @@ impl Args {
     /// Reads all record files into a new database and puts it in the place of the old one.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         let _lock = Lock::take(context)?;
-        let ingested = Store::rebuild(&context.db, &context.folders)?;
-        context::warn_of(&ingested.faults);
-        output::print(&format!(
-            "{}: {} results, {} probes, {} predictions, {} imports and {} migrated numbers from {}; {} lines could not be read\n",
-            context.db.display(),
-            ingested.results,
-            ingested.probes,
-            ingested.predictions,
-            ingested.imports,
-            ingested.migrated,
-            context.state.display(),
-            ingested.faults.len(),
-        ))?;
+        rebuild(context)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Makes the database anew and says what is in it. The caller has the lock.
+pub(crate) fn rebuild(context: &Context) -> Result<()> {
+    let ingested = Store::rebuild(&context.db, &context.folders)?;
+    context::warn_of(&ingested.faults);
+    output::print(&format!(
+        "{}: {} results, {} probes, {} predictions, {} imports and {} migrated numbers from {}; {} lines could not be read\n",
+        context.db.display(),
+        ingested.results,
+        ingested.probes,
+        ingested.predictions,
+        ingested.imports,
+        ingested.migrated,
+        context.state.display(),
+        ingested.faults.len(),
+    ))
 }

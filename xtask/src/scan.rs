@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::env;
 use crate::output;
+use crate::output::tell;
 use crate::process;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -88,7 +89,7 @@ impl Args {
         };
         let found = scan(&self.paths, &options).context("failed to scan")?;
         for skipped in &found.skipped {
-            eprintln!("note: not scanned: {skipped}");
+            tell!("note: not scanned: {skipped}");
         }
         match (self.fix_report, self.format) {
             (true, _) => output::print(&plan::fixes(&found))?,
@@ -157,16 +158,16 @@ fn set_aside(found: &Scan, base: &Path, folder: &Path) -> Result<()> {
         .with_context(|| format!("failed to move reports into {}", folder.display()))?;
     match moved {
         Some(Archived { path, manifest, left }) => {
-            eprintln!(
+            tell!(
                 "{} reports moved aside; cargo xtask scan --undo {} brings them back",
                 manifest.moved.len() - left.len(),
                 path.display()
             );
             for (report, why) in left {
-                eprintln!("error: {} was not moved: {why}", report.display());
+                tell!("error: {} was not moved: {why}", report.display());
             }
         }
-        None => eprintln!("no report to move"),
+        None => tell!("no report to move"),
     }
     Ok(())
 }
@@ -179,7 +180,7 @@ fn undo(manifest: &Path) -> Result<ExitCode> {
         match one {
             Restored::Back(path) => output::print(&format!("{} is back\n", path.display()))?,
             Restored::Left(path, why) => {
-                eprintln!("error: {} was not brought back: {why}", path.display());
+                tell!("error: {} was not brought back: {why}", path.display());
                 code = ExitCode::from(exit::FAILED);
             }
         }

@@ -77,6 +77,7 @@ impl Args {
             Format::Html => report::html(&worth, &drifts),
         };
         match &self.out {
+            None if self.format == Format::Json => output::print_json_text(&text)?,
             None => output::print(&text)?,
             Some(path) => std::fs::write(path, text)
                 .with_context(|| format!("failed to write {}", path.display()))?,

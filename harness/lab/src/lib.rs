@@ -1,10 +1,11 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
 //! Pure functions over plain structs are `plan`, `stats`, `gate`, `certify`, `history`, `trend`, `attribution`, `coverage`,
-//! `browsers`, `import`, `export`, `migrate` and `simulate`; the only part that knows DuckDB is `store`. Records
-//! themselves, and how they are made, are the crate `proofmark`.
+//! `browsers`, `import`, `export`, `migrate` and `simulate`; the only part that knows DuckDB is `store`; the files are read
+//! through by `truth` and kept elsewhere by `backup`. Records themselves, and how they are made, are the crate `proofmark`.
 
 pub mod attribution;
+pub mod backup;
 pub mod browsers;
 pub mod certify;
 pub mod compat;
@@ -22,3 +23,4 @@ pub mod simulate;
 pub mod stats;
 pub mod store;
 pub mod trend;
+pub mod truth;

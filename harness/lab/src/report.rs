@@ -16,6 +16,7 @@ pub mod trends;
 pub mod validation;
 
 use crate::coverage::{Cell, Counts};
+use crate::export::{is_obeyed, printable};
 use jiff::Timestamp;
 use proofmark::Mark;
 use std::collections::BTreeSet;
@@ -99,7 +100,8 @@ pub fn markdown(cells: &[Cell]) -> String {
     if !absences.is_empty() {
         let _ = writeln!(text, "\n## Absent\n\n| endpoint | why |\n|---|---|");
         for (endpoint, reason) in absences {
-            let _ = writeln!(text, "| {endpoint} | {} |", escape_markdown(&reason));
+            let (endpoint, reason) = (escape_markdown(&endpoint), escape_markdown(&reason));
+            let _ = writeln!(text, "| {endpoint} | {reason} |");
         }
     }
     text
@@ -110,10 +112,30 @@ fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A cell must stay one cell on one line, and must not become HTML or a link.
+/// A cell must stay one cell on one line, must not become HTML, a link, code or emphasis, and shows what would turn the
+/// direction of text or do something else unseen.
 fn escape_markdown(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('|', "\\|").replace('[', "\\[");
-    text.replace('&', "&amp;").replace('<', "&lt;").replace(['\n', '\r'], " ")
+    let mut escaped = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' | '|' | '[' | ']' | '`' | '*' | '~' => escaped.extend(['\\', c]),
+            // Within a word it is no emphasis, and names are full of them.
+            '_' if !(before.is_alphanumeric()
+                && rest.peek().is_some_and(|c| c.is_alphanumeric())) =>
+            {
+                escaped.push_str("\\_");
+            }
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '\n' | '\r' => escaped.push(' '),
+            c if is_obeyed(c) => escaped.push_str(&printable(&c.to_string()).replace('\\', "\\\\")),
+            c => escaped.push(c),
+        }
+        before = c;
+    }
+    escaped
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}\
@@ -156,9 +178,22 @@ fn write_table(text: &mut String, rows: &[Vec<String>]) {
     text.push_str("</table></div>\n");
 }
 
+/// As text or attribute of HTML; what would turn the direction of text or do something else unseen is shown. Ends of lines
+/// stay.
 fn escape_html(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('"', "&quot;").replace('\'', "&#39;")
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c if c != '\n' && is_obeyed(c) => escaped.push_str(&printable(&c.to_string())),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

@@ -139,12 +139,21 @@ impl Known<'_> {
         let standing = kept.as_ref().map(|kept| self.standing(case, kept));
         let id = case.id.to_string();
         if standing == Some(Standing::Holds) && !self.args.renew && !self.args.dry_run {
-            return Ok(Told { id, fault: None, assessment: None, certificate: kept, standing });
+            let mark = kept.as_ref().map(|kept| kept.mark);
+            return Ok(Told {
+                id,
+                mark,
+                fault: None,
+                assessment: None,
+                certificate: kept,
+                standing,
+            });
         }
         let gathered = self.kind(case).gather(&self.records, &self.loaded);
         let found = judge(&gathered.benchmark);
         let fault = (found.processes == 0).then(|| self.why_nothing(&case.id));
-        let told = Told { id, fault, assessment: Some(found), certificate: kept, standing };
+        let mark = gathered.mark;
+        let told = Told { id, mark, fault, assessment: Some(found), certificate: kept, standing };
         if self.args.dry_run {
             return Ok(told);
         }

@@ -4,6 +4,7 @@ use super::live::{Known, LOADED};
 use super::load::Load;
 use crate::clock::{self, Stopwatch};
 use crate::gate::runs;
+use crate::output::tell;
 use crate::suites::Suite;
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
@@ -46,7 +47,7 @@ impl<'a> Known<'a> {
             return Ok(());
         }
         let seed = self.args.seed.unwrap_or_else(|| fastrand::u64(..));
-        eprintln!("note: the order of the processes is that of --seed {seed}");
+        tell!("note: the order of the processes is that of --seed {seed}");
         let others = self.siblings(wanted);
         let own = wanted.iter().map(|case| (case.id.clone(), self.needed(case))).collect();
         let under_load: Vec<_> =
@@ -66,7 +67,7 @@ impl<'a> Known<'a> {
         session.bar.finish_and_clear();
         if session.left_out > 0 {
             let (count, budget) = (session.left_out, session.known.args.budget);
-            eprintln!("note: {count} processes are left for want of budget ({budget:?})");
+            tell!("note: {count} processes are left for want of budget ({budget:?})");
         }
         Ok(())
     }

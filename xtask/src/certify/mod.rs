@@ -10,6 +10,7 @@ mod show;
 
 use crate::context::Context;
 use crate::outcome::absent;
+use crate::output::tell;
 use anyhow::{Context as _, Result};
 use proofmark::exit;
 use proofmark::settings::{parse_duration, parse_samples};
@@ -128,7 +129,7 @@ fn of_file(file: &Path) -> Result<Vec<Told>> {
     let told = |read: input::Read| match read {
         Ok(benchmark) => Told::judged(judge(&benchmark)),
         Err(fault) => {
-            eprintln!("error: {fault}");
+            tell!("error: {fault}");
             Told::fault(fault.id, fault.what)
         }
     };

@@ -1,6 +1,7 @@
 //! The certificates of a workspace: one JSON file per case, replaced in one step.
 
 use crate::context::Context;
+use crate::output::tell;
 use anyhow::{Context as _, Result};
 use proofmark::CaseId;
 use proofmark_lab::certify::certificate::Certificate;
@@ -22,8 +23,7 @@ pub(super) fn read(context: &Context, case: &CaseId) -> Option<Certificate> {
         text => text.map_err(|error| error.to_string()),
     };
     let read = text.and_then(|text| Certificate::read(&text).map_err(|error| error.to_string()));
-    read.map_err(|why| eprintln!("warning: the certificate {} is left out: {why}", path.display()))
-        .ok()
+    read.map_err(|why| tell!("warning: the certificate {} is left out: {why}", path.display())).ok()
 }
 
 /// Keeps a certificate in the place of the one before it.

@@ -16,7 +16,7 @@ pub(super) fn print(told: &[Told], format: Format) -> Result<()> {
 }
 
 fn table(told: &[Told]) -> String {
-    let header = ["case", "level", "score", "time of a run", "reasons", "certificate"];
+    let header = ["case", "mark", "level", "score", "time of a run", "reasons", "certificate"];
     let mut table = output::table(header);
     for told in told {
         table.add_row(told.row());

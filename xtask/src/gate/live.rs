@@ -10,10 +10,11 @@ use crate::context::Context;
 use crate::lock::Lock;
 use crate::outcome::{absent, with_code};
 use crate::output;
+use crate::output::tell;
 use crate::suites::{Suite, Workspace};
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
-use proofmark::{CaseId, Endpoint, exit};
+use proofmark::{CaseId, Endpoint, Mark, exit};
 use proofmark_lab::gate::metric::{SIZE_MIN_EFFECT, compile_time};
 use proofmark_lab::gate::result::{FORMAT, outcome};
 use proofmark_lab::gate::{
@@ -113,9 +114,9 @@ fn revisions(args: &Args, base: &str, context: &Context) -> Result<[Revision; 2]
     let base = of(base)?;
     let head = args.head.as_deref().map_or_else(|| tree::here(root), of)?;
     if head.dirty {
-        eprintln!("note: the head has uncommitted changes, which are a part of it");
+        tell!("note: the head has uncommitted changes, which are a part of it");
     } else if base.commit == head.commit {
-        eprintln!("note: base and head are the same commit");
+        tell!("note: base and head are the same commit");
     }
     Ok([base, head])
 }
@@ -131,7 +132,7 @@ fn tell(gate: &Gate, args: &Args, context: &Context) -> Result<ExitCode> {
         Format::Markdown => output::print(&report::live(gate))?,
         Format::Github => {
             output::print(&report::live(gate))?;
-            eprint!("{}", gate_exchange::annotations(gate));
+            tell!("{}", gate_exchange::annotations(gate).trim_end());
         }
     }
     Ok(ExitCode::from(gate.exit_code))
@@ -269,14 +270,14 @@ fn instructions(
         bar.set_message(format!("counting instructions of {case}"));
         let count = |side: &Built| counter.per_run(side.suite(&case)?, &case);
         match (count(sides[0]), count(sides[1])) {
-            (Ok(base), Ok(head)) => counted.push(Finding::exact(
-                Metric::Instructions,
-                id,
-                [base, head],
-                options.min_effect,
-            )),
-            (Err(error), _) => eprintln!("note: {id}: no instructions of the base: {error:#}"),
-            (_, Err(error)) => eprintln!("note: {id}: no instructions of the head: {error:#}"),
+            (Ok(base), Ok(head)) => {
+                let values = [base, head];
+                let found = Finding::exact(Metric::Instructions, id, values, options.min_effect);
+                // Valgrind imitates the processor.
+                counted.push(found.marked(Some(Mark::Software)));
+            }
+            (Err(error), _) => tell!("note: {id}: no instructions of the base: {error:#}"),
+            (_, Err(error)) => tell!("note: {id}: no instructions of the head: {error:#}"),
         }
     }
     bar.finish_and_clear();
@@ -296,7 +297,8 @@ fn sizes(base: &Built, head: &Built, options: &Options) -> Result<Vec<Finding>> 
         let values = [size(&base.suites[old])?, size(suite)?];
         let min_effect = options.min_effect.max(SIZE_MIN_EFFECT);
         let id = format!("suite {name}");
-        findings.push(Finding::exact(Metric::BinarySize, &id, values, min_effect));
+        let found = Finding::exact(Metric::BinarySize, &id, values, min_effect);
+        findings.push(found.marked(Some(Mark::Real)));
     }
     Ok(findings)
 }

@@ -3,6 +3,7 @@
 use super::Format;
 use crate::outcome::absent;
 use crate::output;
+use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
 use proofmark::exit;
 use proofmark_lab::gate::{self, Judgement, Options, Verdict};
@@ -24,14 +25,17 @@ pub(super) fn run(
         gate::read(&text).with_context(|| format!("failed to understand the replay {path}"))?;
     let judged = gate::judge(&cases, options);
     match format {
-        Format::Json => output::print_json(&judged)?,
+        Format::Json => {
+            let marked = judged.iter().map(output::claimed).collect::<Result<Vec<_>>>()?;
+            output::print_json(&marked)?;
+        }
         Format::Markdown => output::print(&report::gate::markdown(&judged, options))?,
         Format::Github => bail!("a replay is no change of a repository: use json or markdown"),
     }
     let mut faults = 0;
     for case in &cases {
         if let Err(fault) = &case.sides {
-            eprintln!("error: case {} cannot be read: {fault}", case.id);
+            tell!("error: case {} cannot be read: {fault}", case.id);
             faults += 1;
         }
     }

@@ -7,6 +7,7 @@ pub(crate) use stored::explain;
 
 use crate::context::Context;
 use crate::output;
+use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
 use proofmark_lab::history::{Options, input};
 use proofmark_lab::report::history as report;
@@ -66,10 +67,10 @@ fn of_file(file: &Path, format: Format) -> Result<()> {
         .analyse(&Options::default())
         .with_context(|| format!("failed to analyse the series {name}"))?;
     if series.sorted {
-        eprintln!("note: the points of {name} were sorted by time; an index counts in that order");
+        tell!("note: the points of {name} were sorted by time; an index counts in that order");
     }
     match format {
-        Format::Json => output::print_json(&found),
+        Format::Json => output::print_json(&output::claimed(&found)?),
         Format::Markdown => output::print(&report::markdown(&name, &found)),
         Format::Html => {
             bail!("--format html is for stored results: for --input choose markdown or json")

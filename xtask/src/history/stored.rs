@@ -23,6 +23,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     explain(&mut found, &store, context)?;
     drop(store);
     match &args.out {
+        None if args.format == Format::Json => output::print_json(&found),
         None => output::print(&text(&found, args.format)?),
         Some(folder) => {
             write(&found, args.format, folder)?;

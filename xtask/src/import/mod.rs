@@ -6,6 +6,7 @@ use crate::clock;
 use crate::context::{self, Context};
 use crate::lock::Lock;
 use crate::outcome::absent;
+use crate::output::tell;
 use crate::output::{self, Format};
 use anyhow::{Context as _, Result};
 use gather::Item;
@@ -98,7 +99,7 @@ impl Args {
         }
         for (source, outcome) in &outcomes {
             if let Outcome::Failed(why) = outcome {
-                eprintln!(
+                tell!(
                     "error: failed to import {}: {}",
                     output::printable(source),
                     output::printable(why)

@@ -1,6 +1,7 @@
 //! Fetching what cases lack. What cannot be fetched skips its cases with the message; the run goes on.
 
 use super::Run;
+use crate::output::tell;
 use crate::process;
 use anyhow::Result;
 use proofmark::Absence;
@@ -27,7 +28,7 @@ pub(super) fn fetch(run: &mut Run<'_>) -> Result<bool> {
         let fetched: Vec<Fetched> = process::ask(suite, &args)?;
         for Fetched { name, failure } in fetched {
             if let Some(failure) = failure {
-                eprintln!("warning: failed to fetch {name}: {failure}");
+                tell!("warning: failed to fetch {name}: {failure}");
                 failures.insert((index, name), failure);
             }
         }

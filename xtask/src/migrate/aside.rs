@@ -5,6 +5,7 @@ use super::reading;
 use crate::clock;
 use crate::context::Context;
 use crate::output;
+use crate::output::tell;
 use anyhow::{Context as _, Result};
 use proofmark::exit;
 use proofmark::fingerprint::digest;
@@ -40,7 +41,7 @@ pub(super) fn archive(context: &Context, folder: &Path, inputs: &[Input]) -> Res
                 _ => {
                     is_left = true;
                     let path = candidate.folder.join(&candidate.file);
-                    eprintln!(
+                    tell!(
                         "error: {} was not moved: the database has other numbers",
                         path.display()
                     );
@@ -52,9 +53,9 @@ pub(super) fn archive(context: &Context, folder: &Path, inputs: &[Input]) -> Res
     let Archived { moved, left } = archive::archive(folder, &candidates, clock::now())
         .with_context(|| format!("failed to move files into {}", folder.display()))?;
     for (path, why) in &left {
-        eprintln!("error: {} was not moved: {why}", path.display());
+        tell!("error: {} was not moved: {why}", path.display());
     }
-    eprintln!(
+    tell!(
         "{} files moved aside; cargo xtask migrate --restore {} brings them back",
         moved.len(),
         folder.display()
@@ -89,7 +90,7 @@ pub(super) fn restore(folder: &Path) -> Result<ExitCode> {
         match one {
             Restored::Back(path) => output::print(&format!("{} is back\n", path.display()))?,
             Restored::Left(path, why) => {
-                eprintln!("error: {} was not brought back: {why}", path.display());
+                tell!("error: {} was not brought back: {why}", path.display());
                 code = ExitCode::from(exit::FAILED);
             }
         }

@@ -9,6 +9,7 @@ mod reading;
 use crate::clock;
 use crate::context::{self, Context};
 use crate::lock::Lock;
+use crate::output::tell;
 use crate::output::{self, Format};
 use anyhow::{Context as _, Result, bail};
 use proofmark::exit;
@@ -114,7 +115,7 @@ impl Args {
         inputs: &[inputs::Input],
     ) -> Result<bool> {
         if self.dry_run {
-            eprintln!("note: nothing is moved into {}, for this is a dry run", archive.display());
+            tell!("note: nothing is moved into {}, for this is a dry run", archive.display());
             return Ok(false);
         }
         let _lock = Lock::take(context)?;
@@ -126,7 +127,7 @@ impl Args {
             return output::print_json(report);
         }
         for file in report.files.iter().filter(|file| file.outcome == Outcome::Rejected) {
-            eprintln!("error: {}: {}", file.file, file.reasons.join("; "));
+            tell!("error: {}: {}", file.file, file.reasons.join("; "));
         }
         let counts = &report.counts;
         let mut table = output::table(["reason", "files"]);

@@ -3,13 +3,17 @@
 
 use super::news::News;
 use crate::clock;
+use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
+use proofmark::journal::Fault;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 const FORMAT: u64 = 1;
+/// Its name in the state folder.
+const FILE: &str = "notified.jsonl";
 
 /// The open ledger. It is locked for as long as it is open, so that two commands never tell the same.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl Ledger {
     /// # Errors
     /// A line of a newer format: what it says was told would be told again.
     pub(super) fn open(state: &Path) -> Result<Self> {
-        let path = state.join("notified.jsonl");
+        let path = state.join(FILE);
         let opened = std::fs::create_dir_all(state).and_then(|()| {
             let file = File::options().create(true).read(true).append(true).open(&path)?;
             file.lock()?;
@@ -112,10 +116,33 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>> {
         }
         match serde_json::from_slice(line) {
             Ok(entry) => entries.push(entry),
-            Err(e) => eprintln!("warning: line {number} of {path} is passed over: {e}"),
+            Err(e) => tell!("warning: line {number} of {path} is passed over: {e}"),
         }
     }
     Ok(entries)
+}
+
+/// The lines of the ledger of a state folder that are damaged. A ledger that is not there has none.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn damaged(state: &Path) -> std::io::Result<Vec<Fault>> {
+    let path = state.join(FILE);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        bytes => bytes?,
+    };
+    let (mut damaged, mut offset) = (Vec::new(), 0);
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        if !line.trim_ascii().is_empty()
+            && let Err(error) = serde_json::from_slice::<Entry>(line)
+        {
+            let detail = format!("says nothing of what was told: {error}");
+            damaged.push(Fault { path: path.clone(), offset, detail });
+        }
+        offset += line.len() as u64;
+    }
+    Ok(damaged)
 }
 
 #[cfg(test)]
@@ -151,7 +178,10 @@ mod tests {
         let path = folder.path().join("notified.jsonl");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text + "{\"format\":1,\"chan").unwrap();
+        let torn = std::fs::read(&path).unwrap().len() - "{\"format\":1,\"chan".len();
         Ledger::open(folder.path()).unwrap().keep("webhook", &[&news("two")]).unwrap();
+        let places: Vec<_> = damaged(folder.path()).unwrap().iter().map(|f| f.offset).collect();
+        assert_eq!(places, [torn as u64]);
         let ledger = Ledger::open(folder.path()).unwrap();
         assert!(ledger.knows("webhook", &news("one")) && ledger.knows("webhook", &news("two")));
         assert!(!ledger.knows("email", &news("one")) && !ledger.knows("webhook", &news("three")));

@@ -10,8 +10,10 @@ mod webhook;
 use crate::context::Context;
 use crate::env;
 use crate::output;
+use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
 use ledger::Ledger;
+pub(crate) use ledger::damaged;
 use lettre::Address;
 use news::{Found, News};
 use proofmark::exit;
@@ -74,7 +76,7 @@ impl Args {
                 Ok(text) => output::print(&text)?,
                 Err(error) => {
                     let text = secrets.hide(&format!("{error:#}"));
-                    eprintln!("error: failed to tell by {}: {text}", channel.title());
+                    tell!("error: failed to tell by {}: {text}", channel.title());
                     failed = true;
                 }
             }

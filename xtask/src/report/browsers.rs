@@ -1,6 +1,6 @@
 //! `report browsers`: what runs in which browser, and a page per model with its endpoints side by side.
 
-use super::{Format, write};
+use super::{Format, give, write};
 use crate::cases::Cases;
 use crate::context::Context;
 use crate::output;
@@ -56,12 +56,13 @@ fn json(known: &Browsers) -> Result<String> {
 
 fn print(known: &Browsers, format: Format) -> Result<()> {
     let pages = pages(known, Links::Within);
-    output::print(&match format {
+    let text = match format {
         Format::Markdown => markdown(&pages, Links::Within),
         Format::Html => html(&pages, Links::Within),
         Format::Json => json(known)?,
         Format::Table => pages.iter().map(terminal).collect(),
-    })
+    };
+    give(text, format, None)
 }
 
 fn write_pages(known: &Browsers, folder: &Path, format: Format) -> Result<()> {

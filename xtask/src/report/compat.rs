@@ -1,6 +1,6 @@
 //! `report compat`: what runs where, as far as anything is known, and what changed since a time.
 
-use super::{Format, write};
+use super::{Format, give};
 use crate::clock;
 use crate::context::Context;
 use crate::outcome::absent;
@@ -49,10 +49,7 @@ impl Args {
             Format::Json => serde_json::to_string_pretty(&report)? + "\n",
             Format::Table => table(&report),
         };
-        match self.out {
-            None => output::print(&text),
-            Some(path) => write(&path, text),
-        }
+        give(text, self.format, self.out.as_deref())
     }
 }
 

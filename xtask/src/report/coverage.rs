@@ -1,6 +1,6 @@
 //! `report coverage`: the matrix of models and endpoints.
 
-use super::{Format, write};
+use super::{Format, give};
 use crate::cases::Cases;
 use crate::context::Context;
 use crate::output;
@@ -35,10 +35,7 @@ impl Args {
             Format::Json => serde_json::to_string_pretty(&cells)? + "\n",
             Format::Table => table(&cells),
         };
-        match self.out {
-            None => output::print(&text),
-            Some(path) => write(&path, text),
-        }
+        give(text, self.format, self.out.as_deref())
     }
 }
 

@@ -5,6 +5,7 @@ mod compat;
 mod coverage;
 
 use crate::context::Context;
+use crate::output;
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ enum Report {
     Browsers(browsers::Args),
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     Markdown,
     Html,
@@ -43,6 +44,15 @@ impl Args {
             Report::Browsers(args) => args.run(context)?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Prints a report, or writes it into a file.
+fn give(text: String, format: Format, out: Option<&Path>) -> Result<()> {
+    match out {
+        Some(path) => write(path, text),
+        None if format == Format::Json => output::print_json_text(&text),
+        None => output::print(&text),
     }
 }
 

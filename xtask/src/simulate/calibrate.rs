@@ -7,6 +7,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::lock::Lock;
 use crate::outcome::absent;
+use crate::output::tell;
 use crate::output::{self, Format};
 use anyhow::Result;
 use proofmark::Endpoint;
@@ -52,7 +53,7 @@ impl Args {
         for (place, known) in &results.places {
             match calibrate(&context, &lessons, &results, (place, known))? {
                 Some(calibrated) => all.push(calibrated),
-                None => eprintln!("note: {}", known::too_few(place, known)),
+                None => tell!("note: {}", known::too_few(place, known)),
             }
         }
         if all.is_empty() {

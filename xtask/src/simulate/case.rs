@@ -6,6 +6,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::lock::Lock;
 use crate::outcome::absent;
+use crate::output::tell;
 use crate::output::{self, Format};
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
@@ -120,7 +121,7 @@ impl Args {
             bar.inc(1);
             match outline::ask(&suite, &model, shape) {
                 Ok(outline) => outlines.push(outline),
-                Err(error) => bar.suspend(|| eprintln!("note: {model} is left out: {error:#}")),
+                Err(error) => bar.suspend(|| tell!("note: {model} is left out: {error:#}")),
             }
         }
         bar.finish_and_clear();

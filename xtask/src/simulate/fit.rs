@@ -2,6 +2,7 @@
 
 use super::files;
 use crate::clock::Stopwatch;
+use crate::output::tell;
 use crate::output::{self, Format};
 use anyhow::Result;
 use proofmark_lab::figures::percent;
@@ -31,10 +32,10 @@ impl Args {
         let since = Stopwatch::start();
         let devices = files::devices(&self.devices)?;
         let (measured, inputs) = files::measured(&self.ops, &devices)?;
-        eprintln!("learning from {} operators; each device is left out once", measured.len());
+        tell!("learning from {} operators; each device is left out once", measured.len());
         let (fit, validation) = Fit::new(&devices, &measured, inputs)?;
         files::write_fit(&self.out, &fit, &validation)?;
-        eprintln!("fitted in {:.1} s, in {}", since.elapsed().as_secs_f64(), self.out.display());
+        tell!("fitted in {:.1} s, in {}", since.elapsed().as_secs_f64(), self.out.display());
         match self.format {
             Format::Json => output::print_json(&validation)?,
             Format::Table => output::print(&text(&fit, &validation))?,

@@ -4,6 +4,7 @@
 use super::known::{self, Results};
 use crate::context::Context;
 use crate::outcome::absent;
+use crate::output::tell;
 use crate::output::{self, Format};
 use anyhow::Result;
 use proofmark::Endpoint;
@@ -34,7 +35,7 @@ impl Args {
         for (place, known) in &results.places {
             match validate(known) {
                 Some(validated) => found.push((place, validated)),
-                None => eprintln!("note: {}", known::too_few(place, known)),
+                None => tell!("note: {}", known::too_few(place, known)),
             }
         }
         if found.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::files;
 use crate::clock::Stopwatch;
+use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
 use proofmark_lab::simulate::table;
 use std::fs::{self, File};
@@ -46,7 +47,7 @@ impl Args {
         let rows = predicted.inspect_err(|_| drop(fs::remove_file(&partial)))?;
         fs::rename(&partial, &self.out)
             .with_context(|| format!("failed to write {}", self.out.display()))?;
-        eprintln!("predicted {rows} operators in {:.2} s", since.elapsed().as_secs_f64());
+        tell!("predicted {rows} operators in {:.2} s", since.elapsed().as_secs_f64());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,6 +1,9 @@
 //! `store`: what keeps the files of the store sound. One file per command.
 
+mod backup;
+mod check;
 mod compact;
+mod restore;
 
 use crate::context::Context;
 use anyhow::Result;
@@ -15,6 +18,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Write all that cannot be made again into one file, with a checksum of each part
+    Backup(backup::Args),
+    /// Bring back what a backup holds; nothing that is there is overwritten
+    Restore(restore::Args),
+    /// Read every file through, and compare the database with what they say
+    Check(check::Args),
     /// Put old record files together into few compressed ones; no record is changed
     Compact(compact::Args),
 }
@@ -23,6 +32,9 @@ impl Args {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
         match self.command {
+            Command::Backup(args) => args.run(context),
+            Command::Restore(args) => args.run(context),
+            Command::Check(args) => args.run(context),
             Command::Compact(args) => args.run(context),
         }
     }

@@ -29,7 +29,9 @@ fn cell(value: &Value) -> String {
 }
 
 fn defused(text: &str) -> Cow<'_, str> {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+    // Some programs pass over blanks, or take the wide forms for the same signs.
+    let signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    match text.trim_start().starts_with(signs) || text.starts_with(['\t', '\r', '\n']) {
         true => format!("'{text}").into(),
         false => text.into(),
     }
@@ -50,7 +52,7 @@ mod tests {
 
     #[test]
     fn text_is_no_formula_and_numbers_stay_numbers() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"] {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1"] {
             let answer = Answer { columns: vec![text.into()], rows: vec![vec![json!(text)]] };
             let text = csv(&answer);
             let mut reader = ::csv::Reader::from_reader(text.as_bytes());

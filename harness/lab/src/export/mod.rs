@@ -46,10 +46,9 @@ pub fn printable_json(json: &str) -> String {
     })
 }
 
-/// Whether a terminal does something else with a character than show it.
-fn is_obeyed(c: char) -> bool {
-    let is_bidi =
-        matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+/// Whether a terminal, or who lays out text, does something else with a character than show it.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    let is_bidi = matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || is_bidi
 }
 

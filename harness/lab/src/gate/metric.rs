@@ -4,6 +4,7 @@ use super::case::{Case, Sides};
 use super::judge::{Family, Judgement, Options, Processes, Verdict, judge};
 use super::level::Process;
 use crate::stats::median;
+use proofmark::Mark;
 use proofmark::record::{OutputCheck, Record};
 use serde::Serialize;
 
@@ -69,6 +70,8 @@ impl Metric {
 pub struct Finding {
     /// What was compared.
     pub metric: Metric,
+    /// What both values prove; nothing where there are none.
+    pub mark: Option<Mark>,
     /// What is said, with its numbers.
     #[serde(flatten)]
     pub judgement: Judgement,
@@ -87,7 +90,13 @@ impl Finding {
     pub fn new(metric: Metric, judgement: Judgement, values: Option<[f64; 2]>) -> Self {
         let [base_value, head_value] = [values.map(|v| v[0]), values.map(|v| v[1])];
         let unit = metric.unit();
-        Self { metric, judgement, changed: Vec::new(), base_value, head_value, unit }
+        Self { metric, mark: None, judgement, changed: Vec::new(), base_value, head_value, unit }
+    }
+
+    /// The same with this mark of its values.
+    #[must_use]
+    pub fn marked(self, mark: Option<Mark>) -> Self {
+        Self { mark, ..self }
     }
 
     /// A verdict about two exact values: what differs by more than `min_effect` has changed.
@@ -117,7 +126,7 @@ pub fn compile_time(id: &str, base_s: &[f64], head_s: &[f64], options: &Options)
         Judgement::without_numbers(id, Verdict::Undecided, None, Processes::default())
     });
     let values = median(base_s).zip(median(head_s)).map(|(base, head)| [base, head]);
-    Finding::new(Metric::CompileTime, judgement, values)
+    Finding::new(Metric::CompileTime, judgement, values).marked(Some(Mark::Real))
 }
 
 /// The exact metrics of a case, from a passed record of each side.

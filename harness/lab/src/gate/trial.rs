@@ -17,6 +17,7 @@ use super::metric::{Finding, Metric, SIZE_MIN_EFFECT, exact_findings, other_outp
 use super::pairing::{Affected, Pairing};
 use super::sequential::Design;
 use crate::stats::median;
+use proofmark::Mark;
 use proofmark::record::{Environment, Outcome, Record};
 use std::time::Duration;
 
@@ -404,7 +405,13 @@ impl Subject {
             State::Settled(_, reason) => Err(reason.as_str()),
             State::Running | State::Stopped => self.judge(Metric::Latency, options).ok_or(NO_TIMES),
         };
-        judged.unwrap_or_else(|reason| self.told(Verdict::Undecided, Some(reason.to_owned())))
+        let told = |reason: &str| self.told(Verdict::Undecided, Some(reason.to_owned()));
+        judged.unwrap_or_else(told).marked(self.mark())
+    }
+
+    /// The mark of its records: where they have several, they are not compared.
+    fn mark(&self) -> Option<Mark> {
+        self.base.iter().chain(&self.head).find_map(|record| record.mark)
     }
 
     /// All that is said of the case.
@@ -419,6 +426,7 @@ impl Subject {
         };
         for finding in &mut findings {
             finding.changed.clone_from(&self.affected.changed);
+            finding.mark = self.mark();
         }
         findings
     }

@@ -4,6 +4,7 @@ use super::escape_markdown;
 use crate::certify::certificate::{Certificate, Standing};
 use crate::certify::{Assessment, Estimate, Status};
 use crate::figures::{duration_ns, percent, three_digits};
+use proofmark::Mark;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -12,6 +13,8 @@ use std::fmt::Write as _;
 pub struct Told {
     /// Its name.
     pub id: String,
+    /// What its numbers prove; nothing where there are none.
+    pub mark: Option<Mark>,
     /// Why it could not be judged, if it could not.
     pub fault: Option<String>,
     /// What the checks say; nothing where its certificate holds and it was not judged again.
@@ -26,18 +29,18 @@ impl Told {
     /// What could not be judged, and why.
     pub fn fault(id: impl Into<String>, fault: impl Into<String>) -> Self {
         let (id, fault) = (id.into(), Some(fault.into()));
-        Self { id, fault, assessment: None, certificate: None, standing: None }
+        Self { id, mark: None, fault, assessment: None, certificate: None, standing: None }
     }
 
-    /// A benchmark that has no certificate.
+    /// A benchmark of a file, which has no certificate, and of which nothing shows that it ran.
     pub fn judged(assessment: Assessment) -> Self {
         let id = assessment.id.clone();
-        let assessment = Some(assessment);
-        Self { id, fault: None, assessment, certificate: None, standing: None }
+        let (mark, assessment) = (Some(Mark::Claimed), Some(assessment));
+        Self { id, mark, fault: None, assessment, certificate: None, standing: None }
     }
 
-    /// Case, level, score, time, why, and the certificate.
-    pub fn row(&self) -> [String; 6] {
+    /// Case, mark, level, score, time, why, and the certificate.
+    pub fn row(&self) -> [String; 7] {
         let (level, score, estimate) = match (&self.assessment, &self.certificate) {
             (Some(found), _) => (found.level.name(), format!("{:.0}", found.score), found.estimate),
             (None, Some(kept)) => {
@@ -46,7 +49,8 @@ impl Told {
             (None, None) => ("-", "-".to_owned(), None),
         };
         let time = estimate.map_or_else(|| "-".to_owned(), |estimate| time(&estimate));
-        [self.id.clone(), level.to_owned(), score, time, self.why(), self.holds()]
+        let mark = self.mark.map_or("-", Mark::name).to_owned();
+        [self.id.clone(), mark, level.to_owned(), score, time, self.why(), self.holds()]
     }
 
     /// The reasons, or how much the next level lacks.
@@ -101,15 +105,16 @@ fn time(estimate: &Estimate) -> String {
 /// A table of all, and for each that was judged the parts of its score.
 pub fn markdown(told: &[Told]) -> String {
     let mut text = String::from("# Certificates\n\n");
-    text += "| benchmark | level | score | time of a run | reasons | certificate |\n";
-    text += "|---|---|---|---|---|---|\n";
+    text += "| benchmark | mark | level | score | time of a run | reasons | certificate |\n";
+    text += "|---|---|---|---|---|---|---|\n";
     for told in told {
         let cells = told.row().map(|cell| escape_markdown(&cell));
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     for told in told {
         let Some(found) = &told.assessment else { continue };
-        let _ = writeln!(text, "\n## {}\n", escape_markdown(&told.id));
+        let mark = told.mark.map_or("-", Mark::name);
+        let _ = writeln!(text, "\n## {} ({mark})\n", escape_markdown(&told.id));
         for sentence in told.sentences() {
             let _ = writeln!(text, "- {}", escape_markdown(&sentence));
         }
@@ -158,9 +163,9 @@ mod tests {
         let judged = judge(&Benchmark { id: "a|b".into(), processes, ..Benchmark::default() });
         let told = [Told::judged(judged), Told::fault("c", "it has no samples")];
         let text = markdown(&told);
-        assert!(text.contains("| a\\|b | unverified | "), "{text}");
+        assert!(text.contains("| a\\|b | claimed | unverified | "), "{text}");
         assert!(text.contains("| 1.00 ms ± 0.00 % | "), "{text}");
-        assert!(text.contains("| c | - | - | - | it has no samples | none |"), "{text}");
+        assert!(text.contains("| c | - | - | - | - | it has no samples | none |"), "{text}");
         assert!(text.contains("- for reproducible, outputs must be known: nobody says"), "{text}");
         assert!(text.contains("| outputs | unknown | 0 of 15 | - | none |"), "{text}");
     }

@@ -1,8 +1,10 @@
 //! Verdicts of the gate as Markdown. What is decided, and the numbers, are in `gate`.
 
-use super::escape_markdown;
+use super::{escape_markdown, kind};
+use crate::export::printable;
 use crate::figures::percent;
 use crate::gate::{Family, Finding, Gate, Judgement, Options, Outcome, Revision, Verdict};
+use proofmark::Mark;
 use std::fmt::Write as _;
 
 /// In which order verdicts are told: what needs somebody first.
@@ -18,7 +20,9 @@ const ORDER: [Verdict; 7] = [
 
 /// The verdicts about a replay: a summary, and a table with a row per case.
 pub fn markdown(judged: &[Judgement], options: &Options) -> String {
-    let rows: Vec<_> = judged.iter().map(|judgement| (None, judgement)).collect();
+    // Nothing shows that what a file says was measured.
+    let row = |judgement| Row { metric: None, mark: Some(Mark::Claimed), judgement };
+    let rows: Vec<_> = judged.iter().map(row).collect();
     let family = match options.family {
         Family::None => "each case is judged by itself",
         Family::All => "p is corrected for all cases (Holm)",
@@ -38,7 +42,7 @@ pub fn markdown(judged: &[Judgement], options: &Options) -> String {
 
 /// What a live gate found, for people: the body of a comment.
 pub fn live(gate: &Gate) -> String {
-    let rows: Vec<_> = gate.cases.iter().map(|f| (Some(f.metric.name()), &f.judgement)).collect();
+    let rows: Vec<_> = gate.cases.iter().map(Row::of).collect();
     let word = match gate.outcome {
         Outcome::Passed => "nothing regressed",
         Outcome::Failed => "regressed",
@@ -48,15 +52,16 @@ pub fn live(gate: &Gate) -> String {
     let side = |revision: &Revision| {
         let name = revision.revision.as_deref().unwrap_or("the tree as it stands");
         let dirty = if revision.dirty { " with uncommitted changes" } else { "" };
-        let commit = revision.commit.get(..10).unwrap_or(&revision.commit);
-        format!("`{}` ({commit}{dirty})", name.replace('`', "'"))
+        let commit = escape_markdown(revision.commit.get(..10).unwrap_or(&revision.commit));
+        // Nothing is escaped within code.
+        format!("`{}` ({commit}{dirty})", printable(&name.replace('`', "'")))
     };
     let mut text = format!("# Gate: {word}\n\n");
     let _ = writeln!(text, "Base {}, head {}.\n", side(&gate.base), side(&gate.head));
     let _ = writeln!(text, "{} verdicts: {}.\n", rows.len(), counts(&rows));
     // What was not touched needs no row.
     let (told, untouched): (Vec<_>, Vec<_>) =
-        rows.iter().partition(|(_, judgement)| judgement.verdict != Verdict::Unaffected);
+        rows.into_iter().partition(|row| row.judgement.verdict != Verdict::Unaffected);
     table(&mut text, &told);
     if !untouched.is_empty() {
         let _ = writeln!(
@@ -86,7 +91,7 @@ pub fn live(gate: &Gate) -> String {
 
 /// What is known of the machine: the control, and what an earlier calibration found.
 fn machine(text: &mut String, gate: &Gate) {
-    if let Some(Finding { judgement, .. }) = &gate.control {
+    if let Some(Finding { judgement, mark, .. }) = &gate.control {
         let effect = judgement.effect.map(signed).unwrap_or_else(|| "-".to_owned());
         let id = escape_markdown(&judgement.id);
         let _ = match &gate.unfit {
@@ -95,8 +100,9 @@ fn machine(text: &mut String, gate: &Gate) {
             }
             None => writeln!(
                 text,
-                "\nControl: the base against itself in {id} differed by {effect} ({}).",
-                judgement.verdict.name()
+                "\nControl: the base against itself in {id} differed by {effect} ({}, {}).",
+                judgement.verdict.name(),
+                kind(*mark, false)
             ),
         };
     }
@@ -132,12 +138,25 @@ fn changes(text: &mut String, cases: &[Finding]) {
     }
 }
 
-/// A judgement, and the metric that it is about where there are several.
-type Row<'a> = (Option<&'static str>, &'a Judgement);
+/// A judgement, the metric that it is about where there are several, and what its numbers prove.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    metric: Option<&'static str>,
+    mark: Option<Mark>,
+    judgement: &'a Judgement,
+}
+
+impl<'a> Row<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let Finding { metric, mark, judgement, .. } = finding;
+        Self { metric: Some(metric.name()), mark: *mark, judgement }
+    }
+}
 
 /// How often each verdict was given.
 fn counts(rows: &[Row<'_>]) -> String {
-    let count = |verdict: Verdict| rows.iter().filter(|(_, j)| j.verdict == verdict).count();
+    let count =
+        |verdict: Verdict| rows.iter().filter(|row| row.judgement.verdict == verdict).count();
     let counts = ORDER.iter().map(|verdict| (count(*verdict), verdict));
     let counts = counts.filter(|(count, _)| *count > 0);
     counts
@@ -150,21 +169,21 @@ fn table(text: &mut String, rows: &[Row<'_>]) {
     if rows.is_empty() {
         return;
     }
-    let has_metric = rows[0].0.is_some();
+    let has_metric = rows[0].metric.is_some();
     let (metric, rule) = if has_metric { (" metric |", "---|") } else { ("", "") };
     let _ = writeln!(
         text,
-        "| case |{metric} verdict | effect | interval | p | noise floor | detectable | processes |"
+        "| case |{metric} mark | verdict | effect | interval | p | noise floor | detectable | processes |"
     );
-    let _ = writeln!(text, "|---|{rule}---|---|---|---|---|---|---|");
+    let _ = writeln!(text, "|---|{rule}---|---|---|---|---|---|---|---|");
     for verdict in ORDER {
-        for (metric, judgement) in rows.iter().filter(|(_, j)| j.verdict == verdict) {
-            row(text, *metric, judgement);
+        for row in rows.iter().filter(|row| row.judgement.verdict == verdict) {
+            write_row(text, *row);
         }
     }
 }
 
-fn row(text: &mut String, metric: Option<&str>, judgement: &Judgement) {
+fn write_row(text: &mut String, Row { metric, mark, judgement }: Row<'_>) {
     let shown = |value: Option<f64>| value.map(signed).unwrap_or_default();
     let interval = match (judgement.low, judgement.high) {
         (Some(low), Some(high)) if low < high => format!("{} to {}", signed(low), signed(high)),
@@ -173,9 +192,10 @@ fn row(text: &mut String, metric: Option<&str>, judgement: &Judgement) {
     };
     let _ = writeln!(
         text,
-        "| {} |{} {} | {} | {interval} | {} | {} | {} | {} + {} |",
+        "| {} |{} {} | {} | {} | {interval} | {} | {} | {} | {} + {} |",
         escape_markdown(&judgement.id),
         metric.map(|metric| format!(" {metric} |")).unwrap_or_default(),
+        kind(mark, false),
         judgement.verdict.name(),
         shown(judgement.effect),
         judgement.p.map(|p| format!("{p:.2e}")).unwrap_or_default(),
@@ -188,10 +208,10 @@ fn row(text: &mut String, metric: Option<&str>, judgement: &Judgement) {
 
 /// Why verdicts without an effect were given.
 fn reasons(text: &mut String, rows: &[Row<'_>]) {
-    let reasons: Vec<_> = rows.iter().filter(|(_, j)| j.reason.is_some()).collect();
+    let reasons: Vec<_> = rows.iter().filter(|row| row.judgement.reason.is_some()).collect();
     if !reasons.is_empty() {
         text.push_str("\n## Why\n\n| case | verdict | why |\n|---|---|---|\n");
-        for (_, Judgement { id, reason, verdict, .. }) in reasons {
+        for Judgement { id, reason, verdict, .. } in reasons.iter().map(|row| row.judgement) {
             let reason = escape_markdown(reason.as_deref().unwrap_or_default());
             let _ = writeln!(text, "| {} | {} | {reason} |", escape_markdown(id), verdict.name());
         }
@@ -222,8 +242,14 @@ mod tests {
         let text = markdown(&judge(&cases, &options), &options);
         assert!(text.contains("3 cases: 1 regressed, 1 undecided, 1 equivalent."), "{text}");
         let at = |what: &str| text.find(what).unwrap();
-        assert!(at("| a\\|b | regressed | +50.00 %") < at("| bad | undecided |"), "{text}");
-        assert!(at("| bad | undecided |") < at("| same | equivalent | +0.00 %"), "{text}");
+        assert!(
+            at("| a\\|b | claimed | regressed | +50.00 %") < at("| bad | claimed | undecided |"),
+            "{text}"
+        );
+        assert!(
+            at("| bad | claimed | undecided |") < at("| same | claimed | equivalent | +0.00 %"),
+            "{text}"
+        );
         assert!(text.contains("## Why") && text.contains("it takes 4 processes"), "{text}");
     }
 }

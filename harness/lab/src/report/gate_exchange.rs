@@ -1,6 +1,8 @@
 //! Verdicts of a live gate for other programs: JUnit XML, SARIF, and the annotations of GitHub's workflow commands.
 
 use super::gate::signed;
+use super::kind;
+use crate::export::{is_obeyed, printable};
 use crate::gate::{Finding, Gate, Verdict};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -28,6 +30,9 @@ fn sentence(finding: &Finding) -> String {
     {
         let _ = write!(text, " ({} to {})", signed(low), signed(high));
     }
+    if judgement.effect.is_some() {
+        let _ = write!(text, ", {}", kind(finding.mark, false));
+    }
     if let Some(reason) = &judgement.reason {
         let _ = write!(text, ": {reason}");
     }
@@ -40,7 +45,10 @@ fn sentence(finding: &Finding) -> String {
 /// A workflow command per verdict that somebody should see.
 pub fn annotations(gate: &Gate) -> String {
     // https://docs.github.com/actions/reference/workflow-commands-for-github-actions
-    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let escape = |text: &str| {
+        let lines: Vec<_> = text.split('\n').map(printable).collect();
+        lines.join("\n").replace('%', "%25").replace('\n', "%0A")
+    };
     let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
     let mut text = String::new();
     for finding in &gate.cases {
@@ -93,7 +101,7 @@ fn junit_element(finding: &Finding, strict: bool) -> Option<&'static str> {
     }
 }
 
-/// As text or attribute of XML; characters that XML cannot hold become a replacement.
+/// As text or attribute of XML; characters that XML cannot hold, and those that do something unseen, are shown.
 fn xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -103,7 +111,8 @@ fn xml(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\n' | '\t' | '\r' => escaped.push(' '),
-            c if c.is_control() => escaped.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            c if is_obeyed(c) => escaped.push_str(&printable(&c.to_string())),
             c => escaped.push(c),
         }
     }

@@ -16,7 +16,7 @@ pub fn markdown(name: &str, history: &History) -> String {
     let noise = &history.noise;
     let _ = writeln!(
         text,
-        "{} points; noise {} (standard deviation), autocorrelation {:.2}.",
+        "{} points, claimed: they are in a file, and nothing shows that they were measured; noise {} (standard deviation), autocorrelation {:.2}.",
         history.points,
         figure(noise.deviation),
         noise.correlation

@@ -240,6 +240,5 @@ fn markdown_cell(cell: &Cell, links: Links) -> String {
 }
 
 fn markdown_picture(picture: &Picture) -> String {
-    let label = escape_markdown(&picture.label).replace(']', "\\]");
-    format!("![{label}]({}.svg)", picture.name)
+    format!("![{}]({}.svg)", escape_markdown(&picture.label), picture.name)
 }

@@ -127,21 +127,27 @@ fn has_page(trend: &Analysed, medium: Medium) -> bool {
     !trend.too_short && (found > 0 || medium == Medium::Html)
 }
 
+/// What kind of numbers a trend has.
+pub(super) fn kind_of(trend: &Analysed) -> String {
+    let of = &trend.trend.kind;
+    kind(Some(of.mark), of.fallbacks)
+}
+
 /// `m/cpu/f32/b1 · real · machine 0123456789ab`.
 fn title(trend: &Analysed) -> String {
     let of = &trend.trend.kind;
-    format!("{} · {} · machine {}", of.case_id, kind(Some(of.mark), of.fallbacks), of.machine)
+    format!("{} · {} · machine {}", of.case_id, kind_of(trend), of.machine)
 }
 
 fn file(trend: &Analysed) -> String {
     let of = &trend.trend.kind;
-    format!("{}-{}-{}", of.case_id, kind(Some(of.mark), of.fallbacks), of.machine)
+    format!("{}-{}-{}", of.case_id, kind_of(trend), of.machine)
 }
 
 fn row(trend: &Analysed, name: &str, medium: Medium) -> Vec<Cell> {
     let of = &trend.trend.kind;
     let label = title(trend);
-    let kind = format!("{} · {}", kind(Some(of.mark), of.fallbacks), of.machine);
+    let kind = format!("{} · {}", kind_of(trend), of.machine);
     let picture = (medium != Medium::Text && !trend.too_short).then(|| Picture {
         name: name.to_owned(),
         svg: chart::sparkline(trend, &label),
@@ -210,7 +216,8 @@ fn page(trend: &Analysed, name: &str, medium: Medium) -> Page {
     let noise = trend.noise.map(|noise| {
         let deviation = duration_ns(noise.deviation);
         format!(
-            "; noise {deviation} (standard deviation), autocorrelation {:.2}",
+            "; noise {deviation} · {} (standard deviation), autocorrelation {:.2}",
+            kind_of(trend),
             noise.correlation
         )
     });
@@ -238,7 +245,7 @@ fn changes(trend: &Analysed) -> Vec<Vec<Cell>> {
         let found = &change.found;
         let p = if found.p < 1e-4 { format!("{:.0e}", found.p) } else { format!("{:.4}", found.p) };
         let size = vec![
-            step(change),
+            format!("{} · {}", step(change), kind_of(trend)),
             format!("{}, index {}", time(change.first_after.recorded_at), found.index),
             format!("p {p}, severity {:.2}", found.severity),
         ];
@@ -285,7 +292,8 @@ fn others(trend: &Analysed) -> Vec<Block> {
     if !trend.drifts.is_empty() {
         let mut rows = vec![["from", "to", "drift", "p"].map(Cell::from).to_vec()];
         rows.extend(trend.drifts.iter().map(|drift| {
-            let step = format!("{} → {}", duration_ns(drift.before), duration_ns(drift.after));
+            let (before, after) = (duration_ns(drift.before), duration_ns(drift.after));
+            let step = format!("{before} → {after} · {}", kind_of(trend));
             [at(drift.start), at(drift.end - 1), step, format!("{:.0e}", drift.p)]
                 .map(|text| Cell::from(&*text))
                 .to_vec()
@@ -297,8 +305,11 @@ fn others(trend: &Analysed) -> Vec<Block> {
             vec![["first result", "results", "farthest", "level"].map(Cell::from).to_vec()];
         rows.extend(trend.spikes.iter().map(|spike| {
             let above = (spike.value - spike.level) / spike.level;
-            let farthest = format!("{} ({:+.1} %)", duration_ns(spike.value), 100.0 * above);
-            [at(spike.index), spike.length.to_string(), farthest, duration_ns(spike.level)]
+            let kind = kind_of(trend);
+            let farthest =
+                format!("{} ({:+.1} %) · {kind}", duration_ns(spike.value), 100.0 * above);
+            let level = format!("{} · {kind}", duration_ns(spike.level));
+            [at(spike.index), spike.length.to_string(), farthest, level]
                 .map(|text| Cell::from(&*text))
                 .to_vec()
         }));

@@ -376,7 +376,8 @@ fn cells(told: &Told) -> [(String, Option<f64>); 8] {
         Metric::Latency => format!("{} ms", three_digits(value)),
         Metric::Memory => format!("{} MB", three_digits(value / 1e6)),
     };
-    let interval = judged.interval.map(|[low, high]| format!("{} to {}", unit(low), unit(high)));
+    let interval =
+        judged.interval.map(|[low, high]| format!("{} to {} (simulated)", unit(low), unit(high)));
     [
         (judged.case.clone(), None),
         (told.group.device.clone(), None),

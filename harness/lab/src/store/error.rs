@@ -103,6 +103,12 @@ pub enum StoreError {
 /// Tells from DuckDB's message why a file could not be opened.
 pub(super) fn opening(path: &Path, error: &duckdb::Error) -> StoreError {
     let (path, detail) = (path.to_owned(), error.to_string());
+    // What the system refuses says nothing of the file.
+    let refusals =
+        ["No space left", "Disk quota", "File too large", "Read-only", "Permission denied"];
+    if refusals.iter().any(|refusal| detail.contains(refusal)) {
+        return StoreError::Access { what: "open", path, detail };
+    }
     if detail.contains("Could not set lock") || detail.contains("lock is held") {
         StoreError::Locked { path, detail }
     } else {

@@ -4,6 +4,7 @@
 //! reading, never both; so a store is opened late and closed early.
 
 mod columns;
+mod compare;
 mod compat;
 mod error;
 mod export;
@@ -25,6 +26,7 @@ mod staged;
 mod trends;
 mod writer;
 
+pub use compare::{Comparison, Difference};
 pub use error::StoreError;
 pub use export::Binary;
 pub use ingest::Ingested;
@@ -81,6 +83,10 @@ impl Store {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| access("create", path, &e))?;
         }
+        if !path.exists() {
+            // A log without its database, which somebody has deleted, would be played into another one.
+            let _ = std::fs::remove_file(wal(path));
+        }
         let store = Self::connect(path, AccessMode::ReadWrite)?;
         match store.owner()? {
             Owner::Nobody => store.migrate(0)?,
@@ -122,20 +128,16 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        sweep(path);
         let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
         let ingested = Self::open(&fresh).and_then(|store| {
-            let mut ingested = store.ingest(&folders.records)?;
-            let (added, faults) = store.ingest_predictions(&folders.predictions)?;
-            ingested.predictions = added;
-            ingested.faults.extend(faults);
-            let (added, faults) = store.ingest_imports(&folders.imports)?;
-            ingested.imports = added;
-            ingested.faults.extend(faults);
-            let taken = store.ingest_migrated(&folders.migrated)?;
-            ingested.migrated = taken.rows;
-            ingested.faults.extend(taken.faults);
+            let ingested = store.take_in_all(folders)?;
             store.close()?;
-            // A log of the old database does not belong to the new one.
+            // Nobody must write the old one, whose log would lie beside the new one, while that takes its place.
+            let old = if path.exists() { Some(Self::open(path)?) } else { None };
+            if let Some(old) = &old {
+                old.connection.execute_batch("CHECKPOINT").map_err(old.writing())?;
+            }
             let _ = std::fs::remove_file(wal(path));
             std::fs::rename(&fresh, path).map_err(|e| access("replace", path, &e))?;
             Ok(ingested)
@@ -145,6 +147,21 @@ impl Store {
         }
         let _ = std::fs::remove_file(wal(&fresh));
         ingested
+    }
+
+    /// Takes in what is new in the files of all folders.
+    fn take_in_all(&self, folders: &Folders) -> Result<Ingested, StoreError> {
+        let mut ingested = self.ingest(&folders.records)?;
+        let (added, faults) = self.ingest_predictions(&folders.predictions)?;
+        ingested.predictions = added;
+        ingested.faults.extend(faults);
+        let (added, faults) = self.ingest_imports(&folders.imports)?;
+        ingested.imports = added;
+        ingested.faults.extend(faults);
+        let taken = self.ingest_migrated(&folders.migrated)?;
+        ingested.migrated = taken.rows;
+        ingested.faults.extend(taken.faults);
+        Ok(ingested)
     }
 
     /// Writes everything into the file and closes it.
@@ -211,6 +228,29 @@ fn open(path: &Path, mode: &AccessMode) -> duckdb::Result<Connection> {
         _ => config.with("storage_compatibility_version", "latest")?,
     };
     Connection::open_with_flags(path, config)
+}
+
+/// Removes what rebuilds that were killed have left beside a database. One that is at work holds its file. A process id
+/// comes back, and with it the name: what was left under it must not get into another database.
+fn sweep(path: &Path) {
+    let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else { return };
+    let begin = format!("{}.", stem.to_string_lossy());
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix(&begin).and_then(|rest| rest.strip_suffix(".tmp"));
+        let is_left = number.is_some_and(|number| {
+            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let left = entry.path();
+        let is_held = || {
+            let opened = open(&left, &AccessMode::ReadWrite);
+            opened.is_err_and(|e| matches!(error::opening(&left, &e), StoreError::Locked { .. }))
+        };
+        if is_left && !is_held() {
+            let _ = std::fs::remove_file(wal(&left));
+            let _ = std::fs::remove_file(&left);
+        }
+    }
 }
 
 fn access(what: &'static str, path: &Path, error: &dyn std::fmt::Display) -> StoreError {

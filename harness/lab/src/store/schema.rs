@@ -57,6 +57,13 @@ pub(super) fn owner(connection: &Connection) -> duckdb::Result<Owner> {
     }
 }
 
+/// The names of the tables of an attached database.
+pub(super) fn tables(connection: &Connection, database: &str) -> duckdb::Result<Vec<String>> {
+    let sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND NOT internal ORDER BY 1";
+    let mut statement = connection.prepare(sql)?;
+    statement.query_map([database], |row| row.get(0))?.collect()
+}
+
 /// Brings a database from version `from` to this version, all or nothing.
 pub(super) fn migrate(connection: &Connection, from: u32) -> duckdb::Result<()> {
     migrate_along(connection, from, MIGRATIONS)

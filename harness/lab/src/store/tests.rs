@@ -356,6 +356,14 @@ fn a_rebuilt_database_has_the_same_rows() {
     let ingested = world.rebuild().unwrap();
     assert_eq!((ingested.results, world.rows(all)), (2, before.clone()));
     fs::remove_file(world.db()).unwrap();
+    // What a killed rebuild has left, also one whose process had the id that this one has, gets into no database.
+    let left = |number: u32| world.folder.path().join(format!("results.{number}.tmp"));
+    for number in [std::process::id(), 4_000_000_000] {
+        let other = Connection::open(left(number)).unwrap();
+        other.execute_batch("CREATE TABLE results (x INTEGER)").unwrap();
+        other.close().unwrap();
+    }
+    fs::write(left(4_000_000_001), "half a database").unwrap();
     world.rebuild().unwrap();
     assert_eq!(world.rows(all), before);
     let left: Vec<_> = fs::read_dir(world.folder.path()).unwrap().collect();
