@@ -5,6 +5,7 @@
 //! themselves, and how they are made, are the crate `proofmark`.
 
 pub mod attribution;
+pub mod basis;
 pub mod browsers;
 pub mod certify;
 pub mod compat;
@@ -17,8 +18,10 @@ pub mod import;
 mod lines;
 pub mod migrate;
 pub mod plan;
+pub mod quality;
 pub mod report;
 pub mod simulate;
 pub mod stats;
 pub mod store;
+pub mod timing;
 pub mod trend;
