@@ -122,6 +122,8 @@ pub struct Gap {
     pub of: String,
     /// Where or why, as far as it is told.
     pub why: String,
+    /// Whether all that says so is made up.
+    pub fixture: bool,
 }
 
 /// What may be missing.
@@ -219,20 +221,22 @@ fn ages(newest: &[Newest]) -> Vec<AgeCount> {
 }
 
 fn gaps(facts: &Facts, listed: &[Listed]) -> Vec<Gap> {
-    let timed: BTreeSet<&str> =
-        facts.runs.iter().filter(|run| run.latency_ns.is_some()).map(|run| &*run.case).collect();
     let mut gaps = BTreeSet::new();
-    let mut ran: BTreeMap<&str, bool> = BTreeMap::new();
-    for run in facts.runs.iter().filter(|run| !run.kind.fixture) {
-        *ran.entry(&run.case).or_default() |= run.outcome != Outcome::Skipped;
+    // Of each case: whether it ran, and whether it was timed.
+    let mut ran: BTreeMap<(&str, bool), [bool; 2]> = BTreeMap::new();
+    for run in &facts.runs {
+        let [ran, timed] = ran.entry((&run.case, run.kind.fixture)).or_default();
+        *ran |= run.outcome != Outcome::Skipped;
+        *timed |= run.latency_ns.is_some();
     }
-    for (case, ran) in &ran {
-        let of = (*case).to_owned();
-        if !ran {
-            gaps.insert(Gap { what: Missing::Skipped, of, why: String::new() });
-        } else if !timed.contains(case) {
-            gaps.insert(Gap { what: Missing::Untimed, of, why: String::new() });
-        }
+    for ((case, fixture), of) in &ran {
+        let what = match of {
+            [false, _] => Missing::Skipped,
+            [true, false] => Missing::Untimed,
+            [true, true] => continue,
+        };
+        let (of, why, fixture) = ((*case).to_owned(), String::new(), *fixture);
+        gaps.insert(Gap { what, of, why, fixture });
     }
     for case in listed {
         let of = case.id.to_string();
@@ -241,8 +245,8 @@ fn gaps(facts: &Facts, listed: &[Listed]) -> Vec<Gap> {
             Some(absence) => absence.reason().to_owned(),
             None => String::new(),
         };
-        if !ran.contains_key(of.as_str()) {
-            gaps.insert(Gap { what: Missing::Unmeasured, of, why });
+        if !ran.contains_key(&(of.as_str(), false)) {
+            gaps.insert(Gap { what: Missing::Unmeasured, of, why, fixture: false });
         }
     }
     gaps.extend(absent_endpoints(&facts.probes));
@@ -259,7 +263,8 @@ fn absent_endpoints(probes: &[Presence]) -> impl Iterator<Item = Gap> {
         let newest = probes.iter().max_by_key(|probe| probe.at)?;
         let is_absent = probes.iter().all(|probe| probe.absence.is_some());
         let why = newest.absence.clone()?;
-        is_absent.then(|| Gap { what: Missing::Endpoint, of: endpoint.to_owned(), why })
+        let of = endpoint.to_owned();
+        is_absent.then_some(Gap { what: Missing::Endpoint, of, why, fixture: false })
     })
 }
 

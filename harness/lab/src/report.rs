@@ -1,7 +1,8 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
 //! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
-//! pages of `page`, `certify`, `gate`, `history`, `migrate`, `trends` with the pictures of `chart`, and `validation`.
+//! pages of `page`, `certify`, `gate`, `history`, `migrate`, `quality`, `timing`, `trends` with the pictures of `chart`, and
+//! `validation`.
 
 pub mod browsers;
 pub mod certify;
@@ -12,6 +13,8 @@ pub mod gate_exchange;
 pub mod history;
 pub mod migrate;
 pub mod page;
+pub mod quality;
+pub mod timing;
 pub mod trends;
 pub mod validation;
 

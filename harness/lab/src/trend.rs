@@ -219,6 +219,11 @@ impl Selection {
         Ok(Self { globs: globs.iter().map(compile).collect::<Result<_, _>>()?, endpoints })
     }
 
+    /// Whether a glob matches this id, or nothing was said of cases.
+    pub fn takes(&self, case: &str) -> bool {
+        self.globs.is_empty() || self.globs.iter().any(|glob| glob.is_match(case))
+    }
+
     /// The ids of the stored cases that are asked for.
     ///
     /// # Errors

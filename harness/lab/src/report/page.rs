@@ -134,7 +134,7 @@ pub fn html(pages: &[Page], links: Links) -> String {
                 Block::Text(paragraph) => {
                     let _ = writeln!(text, "<p>{}</p>", escape_html(paragraph));
                 }
-                Block::Table(rows) => html_table(&mut text, rows, links),
+                Block::Table(rows) => html_table(&mut text, rows, links, None),
                 Block::Picture(picture) => text.push_str(&picture.svg),
             }
         }
@@ -143,17 +143,31 @@ pub fn html(pages: &[Page], links: Links) -> String {
     text
 }
 
-/// A table of HTML whose first row and first column name the others.
-pub(super) fn html_table(text: &mut String, rows: &[Vec<Cell>], links: Links) {
-    text.push_str("<div class=\"scroll\"><table>\n");
+/// A table of HTML whose first row and first column name the others, and the caption all of it. It may be wider than the
+/// screen, so that the keyboard must be able to scroll it.
+pub(super) fn html_table(
+    text: &mut String,
+    rows: &[Vec<Cell>],
+    links: Links,
+    caption: Option<&str>,
+) {
+    text.push_str("<div class=\"scroll\" tabindex=\"0\"><table>\n");
+    if let Some(caption) = caption {
+        let _ = writeln!(text, "<caption>{}</caption>", escape_html(caption));
+    }
     for (index, row) in rows.iter().enumerate() {
         text.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
-            let tag = if index == 0 || column == 0 { "th" } else { "td" };
+            let tag = match (index, column) {
+                (0, _) => "th scope=\"col\"",
+                (_, 0) => "th scope=\"row\"",
+                _ => "td",
+            };
+            let end = if tag == "td" { "td" } else { "th" };
             // On a narrow screen, a long line would become a high tower.
             let is_long = cell.lines.iter().any(|line| line.len() > LONG);
             let class = if is_long { " class=\"long\"" } else { "" };
-            let _ = write!(text, "<{tag}{class}>{}</{tag}>", html_cell(cell, links));
+            let _ = write!(text, "<{tag}{class}>{}</{end}>", html_cell(cell, links));
         }
         text.push_str("</tr>\n");
     }

@@ -12,10 +12,12 @@ mod ingest;
 mod migrated;
 mod past;
 mod predictions;
+mod quality;
 mod query;
 mod rows;
 mod runs;
 mod schema;
+mod timing;
 mod trends;
 
 pub use error::StoreError;
