@@ -275,7 +275,10 @@ fn coverage(newest: &[&Run]) -> Vec<Covered> {
         of.0 += 1;
         of.1.insert(&run.model);
     }
-    let covered = |((family, endpoint, kind), (results, models)): ((&str, &str, Kind), (usize, BTreeSet<&str>))| {
+    let covered = |((family, endpoint, kind), (results, models)): (
+        (&str, &str, Kind),
+        (usize, BTreeSet<&str>),
+    )| {
         let (family, endpoint) = (family.to_owned(), endpoint.to_owned());
         Covered { family, endpoint, kind, results, models: models.len() }
     };
@@ -315,8 +318,10 @@ pub(crate) mod tests {
     #[test]
     fn the_newest_result_has_the_age_and_the_noise() {
         let noisy = Run { relative_noise: Some(0.051), ..run("a-b/cpu/f32/b1", 1) };
-        let quality = judged(vec![run("a-b/cpu/f32/b1", 20), noisy.clone(), run("c/cpu/f32/b1", 11)]);
-        let told: Vec<_> = quality.newest.iter().map(|one| (&*one.case, one.age_days, one.noisy)).collect();
+        let quality =
+            judged(vec![run("a-b/cpu/f32/b1", 20), noisy.clone(), run("c/cpu/f32/b1", 11)]);
+        let told: Vec<_> =
+            quality.newest.iter().map(|one| (&*one.case, one.age_days, one.noisy)).collect();
         assert_eq!(told, [("c/cpu/f32/b1", 10.0, false), ("a-b/cpu/f32/b1", 1.0, false)]);
         assert_eq!(quality.ages[0].counts, [1, 0, 1, 0, 0]);
         assert_eq!(quality.rests_on.counts["real"], 2);

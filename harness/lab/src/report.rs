@@ -18,6 +18,7 @@ pub mod timing;
 pub mod trends;
 pub mod validation;
 
+use crate::basis::Kind;
 use crate::coverage::{Cell, Counts};
 use jiff::Timestamp;
 use proofmark::Mark;
@@ -70,8 +71,7 @@ fn describe(cell: &Cell) -> String {
 /// What kind of thing a number is: its mark, and whether ops ran elsewhere than on the device. Only numbers of one
 /// kind are comparable.
 pub fn kind(mark: Option<Mark>, fell_back: bool) -> String {
-    let mark = mark.map_or("unopened", Mark::name);
-    if fell_back { format!("{mark} with fallbacks") } else { mark.to_owned() }
+    Kind { mark, fallbacks: fell_back, fixture: false }.name()
 }
 
 /// Endpoint and reason of everything that is absent, each once.

@@ -296,7 +296,9 @@ mod tests {
         let report = timing(&[one.clone()], &[], &[], now);
         let row = &report.rows[0];
         assert_eq!((&*row.family, &*row.endpoint, &*row.shape), ("bert", "cpu", "b4-s8"));
-        assert!((row.items_per_s.unwrap() - 2000.0).abs() < 1e-9 && (row.age_days - 10.0).abs() < 1e-9);
+        assert!(
+            (row.items_per_s.unwrap() - 2000.0).abs() < 1e-9 && (row.age_days - 10.0).abs() < 1e-9
+        );
         assert!(row.latency_ns_p95 > Some(2e6));
         assert_eq!(row.below, None);
         assert_eq!(report.rests_on.counts["software"], 1);

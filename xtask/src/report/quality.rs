@@ -55,7 +55,9 @@ impl Args {
         listed.retain(|case| selection.takes(&case.id.to_string()));
         facts.runs.retain(|run| selection.takes(&run.case));
         if facts.runs.is_empty() && listed.is_empty() {
-            return Err(absent("no case is known: run cargo xtask incremental, or give another --case"));
+            return Err(absent(
+                "no case is known: run cargo xtask incremental, or give another --case",
+            ));
         }
         Ok(quality(&facts, &listed, now))
     }

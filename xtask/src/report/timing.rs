@@ -53,13 +53,16 @@ impl Args {
         if measurements.is_empty() {
             return Err(absent(match all {
                 0 => "nothing was timed yet: run cargo xtask incremental".to_owned(),
-                _ => format!("none of the {all} latencies that are stored is of a case that --case matches"),
+                _ => format!(
+                    "none of the {all} latencies that are stored is of a case that --case matches"
+                ),
             }));
         }
         let cases: BTreeSet<String> = measurements.iter().map(|one| one.case.clone()).collect();
         let trends = analyse(trends(store.timed(&cases)?), &Options::default())?;
         drop(store);
-        let (roofs, faults) = roof::read(&context.state).context("failed to read the measured roofs")?;
+        let (roofs, faults) =
+            roof::read(&context.state).context("failed to read the measured roofs")?;
         faults.iter().for_each(|fault| eprintln!("warning: {}", printable(fault)));
         Ok(timing(&measurements, &roofs, &trends, clock::now()))
     }

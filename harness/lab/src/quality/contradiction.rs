@@ -196,7 +196,10 @@ mod tests {
         let failed = Run { outcome: Outcome::Crashed, latency_ns: None, ..run(CASE, 2) };
         let found = judged(vec![run(CASE, 1), failed.clone(), run(CASE, 3)]).contradictions;
         assert_eq!(found[0].what, What::PassedAndFailed);
-        assert!(found[0].says.contains("of 3 runs") && found[0].says.contains("1 did not"), "{found:?}");
+        assert!(
+            found[0].says.contains("of 3 runs") && found[0].says.contains("1 did not"),
+            "{found:?}"
+        );
         assert_eq!(found[0].records, ["m/cpu/f32/b1-3", "m/cpu/f32/b1-2"]);
         let fixed = Run { fingerprint: "g".into(), ..run(CASE, 3) };
         assert_eq!(judged(vec![failed.clone(), fixed]).contradictions, []);

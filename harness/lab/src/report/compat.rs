@@ -232,7 +232,11 @@ mod tests {
                 ["m<1>", "full (real)", "simulated", "failing (software)"]
             ]
         );
-        assert!(basis(&report).contains("3 facts: 1 real, 1 software, 1 simulated, 0 claimed"), "{}", basis(&report));
+        assert!(
+            basis(&report).contains("3 facts: 1 real, 1 software, 1 simulated, 0 claimed"),
+            "{}",
+            basis(&report)
+        );
         assert_eq!(changed(&report)[1], ["m<1>", "cpu", "failing (real)", "full (real)"]);
         let text = markdown(&pages(&report), Links::Within);
         assert!(text.contains("r-1") && text.contains("it \\| said") && !text.contains("more |"));

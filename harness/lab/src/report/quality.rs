@@ -154,8 +154,16 @@ fn coverage(report: &Quality) -> Vec<Vec<Cell>> {
 /// The newest results as a table for programs, each with its mark.
 pub fn answer(report: &Quality) -> Answer {
     let columns = [
-        "case", "mark", "fixture", "fallbacks", "machine", "device", "record", "age_days",
-        "relative_noise", "noisy",
+        "case",
+        "mark",
+        "fixture",
+        "fallbacks",
+        "machine",
+        "device",
+        "record",
+        "age_days",
+        "relative_noise",
+        "noisy",
     ];
     Answer {
         columns: columns.map(str::to_owned).to_vec(),
@@ -164,9 +172,15 @@ pub fn answer(report: &Quality) -> Answer {
             .iter()
             .map(|one| {
                 vec![
-                    json!(one.case), json!(one.kind.mark), json!(one.kind.fixture),
-                    json!(one.kind.fallbacks), json!(one.machine), json!(one.device),
-                    json!(one.record), json!(one.age_days), json!(one.relative_noise),
+                    json!(one.case),
+                    json!(one.kind.mark),
+                    json!(one.kind.fixture),
+                    json!(one.kind.fallbacks),
+                    json!(one.machine),
+                    json!(one.device),
+                    json!(one.record),
+                    json!(one.age_days),
+                    json!(one.relative_noise),
                     json!(one.noisy),
                 ]
             })
@@ -178,8 +192,8 @@ pub fn answer(report: &Quality) -> Answer {
 mod tests {
     use super::super::page::{Links, html, markdown};
     use super::*;
-    use crate::quality::tests::{judged, run};
     use crate::quality::Run;
+    use crate::quality::tests::{judged, run};
 
     #[test]
     fn findings_stand_beside_their_marks_and_names_are_text() {

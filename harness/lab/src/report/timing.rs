@@ -34,11 +34,7 @@ const CITED: usize = 6;
 
 /// What the report rests on, as a sentence.
 pub fn basis(report: &Timing) -> String {
-    format!(
-        "Made {}, it rests on {}.",
-        time(report.made_at),
-        report.rests_on.sentence("latencies")
-    )
+    format!("Made {}, it rests on {}.", time(report.made_at), report.rests_on.sentence("latencies"))
 }
 
 /// A column of the table of rows.
@@ -51,7 +47,12 @@ struct Column {
     text: fn(&Row) -> String,
 }
 
-const fn column(name: &'static str, number: bool, narrow: bool, text: fn(&Row) -> String) -> Column {
+const fn column(
+    name: &'static str,
+    number: bool,
+    narrow: bool,
+    text: fn(&Row) -> String,
+) -> Column {
     Column { name, number, narrow, text }
 }
 
@@ -116,9 +117,9 @@ fn place(row: &Row, among: Among) -> String {
 }
 
 fn changed(row: &Row) -> String {
-    let told = row.change.map(|(relative, at)| {
-        format!("{:+.1} % on {}", 100.0 * relative, at.strftime("%Y-%m-%d"))
-    });
+    let told = row
+        .change
+        .map(|(relative, at)| format!("{:+.1} % on {}", 100.0 * relative, at.strftime("%Y-%m-%d")));
     marked(told, row.kind)
 }
 
@@ -158,9 +159,11 @@ fn more(count: usize) -> Option<Block> {
 fn rows(report: &Timing, narrow: bool) -> Vec<Vec<Cell>> {
     let columns: Vec<&Column> = COLUMNS.iter().filter(|c| c.narrow || !narrow).collect();
     let mut rows = vec![columns.iter().map(|column| Cell::from(column.name)).collect::<Vec<_>>()];
-    rows.extend(report.rows.iter().map(|row| {
-        columns.iter().map(|column| Cell::from((column.text)(row).as_str())).collect()
-    }));
+    rows.extend(
+        report.rows.iter().map(|row| {
+            columns.iter().map(|column| Cell::from((column.text)(row).as_str())).collect()
+        }),
+    );
     rows
 }
 
@@ -385,7 +388,11 @@ pub(crate) mod tests {
         for row in &report.rows {
             for column in COLUMNS.iter().filter(|column| column.number) {
                 let text = (column.text)(row);
-                assert!(text.is_empty() || text.ends_with(&row.kind.name()), "{}: {text}", column.name);
+                assert!(
+                    text.is_empty() || text.ends_with(&row.kind.name()),
+                    "{}: {text}",
+                    column.name
+                );
             }
         }
         let text = markdown(&pages(&report, false), Links::Within);

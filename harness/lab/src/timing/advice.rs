@@ -5,9 +5,9 @@
 //! plan allows and is at most thirty days old; unsure where one has fewer than ten samples, spreads more, or is older than
 //! ninety days; fair between.
 
+use super::Row;
 use super::ranking::{Among, Ranking};
 use super::scaling::sizes;
-use super::Row;
 use crate::basis::Kind;
 use crate::figures::{duration_ns, percent, three_digits};
 use crate::plan::NOISE_LIMIT;
@@ -105,7 +105,9 @@ fn endpoints(rankings: &[Ranking], rows: &HashMap<(&str, Kind), &Row>) -> Vec<Ad
         for ranking in rankings.iter().filter(|ranking| is_won(ranking)) {
             won.entry(&ranking.entries[0].name).or_default().push(ranking);
         }
-        let Some((name, wins)) = won.into_iter().max_by_key(|(_, wins)| wins.len()) else { continue };
+        let Some((name, wins)) = won.into_iter().max_by_key(|(_, wins)| wins.len()) else {
+            continue;
+        };
         if 2 * wins.len() <= rankings.len() {
             continue;
         }
@@ -143,8 +145,7 @@ fn batches(rows: &[Row]) -> Vec<Advice> {
         let Some((_, batch)) = sizes.iter().find(|(name, _)| *name == "b") else { continue };
         let rest = sizes.iter().filter(|(name, _)| *name != "b");
         let rest = rest.map(|(name, size)| format!("-{name}{size}")).collect::<String>();
-        let of =
-            [&row.model, &row.endpoint, &row.device, &row.precision, &row.machine, &row.class];
+        let of = [&row.model, &row.endpoint, &row.device, &row.precision, &row.machine, &row.class];
         groups.entry((of.map(String::as_str), row.kind, rest)).or_default().push((*batch, row));
     }
     let mut all = Vec::new();
@@ -210,10 +211,16 @@ const NEAR: f64 = 0.5;
 fn bounds(rows: &[Row]) -> Vec<Advice> {
     let mut groups: BTreeMap<(&str, &str, &str, Kind, &str, &str), Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        let Some(below) = row.below.as_ref().filter(|below| below.of_roof >= NEAR) else { continue };
+        let Some(below) = row.below.as_ref().filter(|below| below.of_roof >= NEAR) else {
+            continue;
+        };
         let key = (
-            row.model.as_str(), row.endpoint.as_str(), row.class.as_str(), row.kind,
-            row.precision.as_str(), below.bound.name(),
+            row.model.as_str(),
+            row.endpoint.as_str(),
+            row.class.as_str(),
+            row.kind,
+            row.precision.as_str(),
+            below.bound.name(),
         );
         groups.entry(key).or_default().push(row);
     }
@@ -265,7 +272,10 @@ mod tests {
         let advice = found(&all);
         assert_eq!(advice.len(), 1, "{advice:?}");
         assert!(advice[0].says.contains("bert-a on cuda (wood)"), "{advice:?}");
-        assert!(advice[0].says.contains("in 2 of 2 comparisons") && advice[0].says.contains("2.00 times"));
+        assert!(
+            advice[0].says.contains("in 2 of 2 comparisons")
+                && advice[0].says.contains("2.00 times")
+        );
         assert!(advice[0].says.ends_with("(real)."), "{advice:?}");
         assert_eq!(advice[0].rests_on.len(), 4);
         assert_eq!(advice[0].sureness, Sureness::Fair);
@@ -294,7 +304,10 @@ mod tests {
         let advice = found(&[at(1, 1.0), at(2, 1.0), at(4, 1.0), at(8, 1.99)]);
         assert_eq!(advice.len(), 1, "{advice:?}");
         let says = &advice[0].says;
-        assert!(says.starts_with("Use a batch of 4 for bert-a in f32 on cpu (wood) at s8"), "{says}");
+        assert!(
+            says.starts_with("Use a batch of 4 for bert-a in f32 on cpu (wood) at s8"),
+            "{says}"
+        );
         assert!(says.contains("4.00 times those of batch 1"), "{says}");
         let advice = found(&[at(1, 1.0), at(2, 2.0), at(4, 4.0)]);
         assert!(advice[0].says.starts_with("A batch of 1 is enough"), "{advice:?}");
@@ -314,6 +327,9 @@ mod tests {
         assert_eq!(with(|one| one.samples.truncate(9)).0, Sureness::Unsure);
         let old = with(|one| one.at = "2025-11-20T00:00:00Z".parse().unwrap());
         assert_eq!((old.0, &*old.1), (Sureness::Fair, "older than thirty days"));
-        assert_eq!(with(|one| one.at = "2025-10-01T00:00:00Z".parse().unwrap()).0, Sureness::Unsure);
+        assert_eq!(
+            with(|one| one.at = "2025-10-01T00:00:00Z".parse().unwrap()).0,
+            Sureness::Unsure
+        );
     }
 }

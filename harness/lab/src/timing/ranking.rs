@@ -126,9 +126,7 @@ fn entries(members: Vec<(String, &Row)>) -> Vec<Entry> {
             Some(Entry { name, record, place: 0, latency_ns, interval, too_close: false })
         })
         .collect();
-    entries.sort_by(|a, b| {
-        a.latency_ns.total_cmp(&b.latency_ns).then_with(|| a.name.cmp(&b.name))
-    });
+    entries.sort_by(|a, b| a.latency_ns.total_cmp(&b.latency_ns).then_with(|| a.name.cmp(&b.name)));
     let intervals: Vec<[f64; 2]> = entries.iter().map(|entry| entry.interval).collect();
     let meet = |a: [f64; 2], b: [f64; 2]| a[0] <= b[1] && b[0] <= a[1];
     for (index, entry) in entries.iter_mut().enumerate() {
@@ -178,11 +176,8 @@ mod tests {
         let all = [on("cpu", 300.0), on("cuda", 100.0), on("rocm", 104.0), on("mps", 200.0)];
         let found = ranked(&all);
         assert_eq!(found.len(), 1, "{found:?}");
-        let told: Vec<_> = found[0]
-            .entries
-            .iter()
-            .map(|e| (e.name.as_str(), e.place, e.too_close))
-            .collect();
+        let told: Vec<_> =
+            found[0].entries.iter().map(|e| (e.name.as_str(), e.place, e.too_close)).collect();
         assert_eq!(
             told,
             [
@@ -243,7 +238,8 @@ mod tests {
         assert_eq!((found[0].among, &*found[0].of), (Among::Models, "bert on cpu (wood)"));
         assert_eq!(found[0].entries[0].name, "bert-a");
         let report = timing(&all, &[], &[], "2026-01-02T00:00:00Z".parse().unwrap());
-        let places: Vec<_> = report.rows.iter().map(|row| (&*row.model, row.places.len())).collect();
+        let places: Vec<_> =
+            report.rows.iter().map(|row| (&*row.model, row.places.len())).collect();
         assert_eq!(places, [("bert-a", 1), ("bert-b", 1), ("bert-c", 0), ("vit-a", 0)]);
     }
 }

@@ -67,9 +67,8 @@ pub(super) fn scaling(rows: &[Row]) -> Vec<Scaling> {
             let rest = sizes.iter().enumerate().map(|(other, (name, size))| {
                 if other == index { format!("{name}*") } else { format!("{name}{size}") }
             });
-            let of = [
-                &row.model, &row.endpoint, &row.device, &row.precision, &row.machine, &row.class,
-            ];
+            let of =
+                [&row.model, &row.endpoint, &row.device, &row.precision, &row.machine, &row.class];
             let key = (of.map(String::as_str), row.kind, *name, rest.collect::<Vec<_>>().join("-"));
             groups.entry(key).or_default().push((*size, row));
         }
@@ -94,8 +93,18 @@ pub(super) fn scaling(rows: &[Row]) -> Vec<Scaling> {
             let [model, endpoint, device, precision, machine, class] = of.map(str::to_owned);
             let (size, kind) = (size.to_owned(), kind);
             Some(Scaling {
-                model, endpoint, device, precision, kind, machine, class, size, shape, points,
-                exponent, interval,
+                model,
+                endpoint,
+                device,
+                precision,
+                kind,
+                machine,
+                class,
+                size,
+                shape,
+                points,
+                exponent,
+                interval,
             })
         })
         .collect()
@@ -119,9 +128,11 @@ mod tests {
     #[test]
     fn the_exponent_is_that_of_the_power() {
         let batch = [1.0, 2.0, 4.0, 8.0].map(|b: f64| at(&format!("b{b}-s16"), 10.0 * b.powf(0.5)));
-        let sequence = [32.0, 64.0].map(|s: f64| at(&format!("b1-s{s}"), 10.0 * (s / 16.0).powi(2)));
+        let sequence =
+            [32.0, 64.0].map(|s: f64| at(&format!("b1-s{s}"), 10.0 * (s / 16.0).powi(2)));
         let all = found(&[&batch[..], &sequence].concat());
-        let told: Vec<_> = all.iter().map(|one| (&*one.size, &*one.shape, one.points.len())).collect();
+        let told: Vec<_> =
+            all.iter().map(|one| (&*one.size, &*one.shape, one.points.len())).collect();
         assert_eq!(told, [("b", "b*-s16", 4), ("s", "b1-s*", 3)]);
         for (one, expected) in all.iter().zip([0.5, 2.0]) {
             assert!((one.exponent - expected).abs() < 1e-9, "{one:?}");

@@ -35,16 +35,33 @@ pub fn html(report: &Timing) -> String {
     text.push_str("</p></details>\n");
     recommendations(&mut text, report);
     cases(&mut text, report);
-    section(&mut text, "Families by endpoints", "How many cases each family has on each endpoint, by mark", &families(report), 0);
+    section(
+        &mut text,
+        "Families by endpoints",
+        "How many cases each family has on each endpoint, by mark",
+        &families(report),
+        0,
+    );
     text.push_str("<section>\n<h2>Rooflines</h2>\n");
     if report.roofs.is_empty() {
         text.push_str("<p>No roof was measured on any of these devices: cargo xtask profile does it. So nothing is said of what bounds a case.</p>\n");
     } else {
-        page::html_table(&mut text, &roofs(report), Links::Within, Some("Roofs that were measured"));
+        page::html_table(
+            &mut text,
+            &roofs(report),
+            Links::Within,
+            Some("Roofs that were measured"),
+        );
         text.push_str(&roofline::pictures(report));
     }
     text.push_str("</section>\n");
-    section(&mut text, "Rankings", "What could be ranked, the quickest first", &rankings(&report.rankings), report.rankings.len());
+    section(
+        &mut text,
+        "Rankings",
+        "What could be ranked, the quickest first",
+        &rankings(&report.rankings),
+        report.rankings.len(),
+    );
     section(
         &mut text,
         "Growth with batch and sequence",
@@ -121,14 +138,18 @@ fn cases(text: &mut String, report: &Timing) {
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"cases\">\n<table id=\"rows\">\n<caption>The newest \
          timed result of each case by machine, device and mark; every number has its mark beside it</caption>\n<thead><tr>"
     );
-    let names: Vec<&str> = report.rows.first().map(fields).unwrap_or_default().iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> =
+        report.rows.first().map(fields).unwrap_or_default().iter().map(|(name, _)| *name).collect();
     for column in &COLUMNS {
         let key = sort_key(column.name).map_or(String::new(), |key| format!(" data-key=\"{key}\""));
-        let _ = write!(text, "<th scope=\"col\"{key}><button type=\"button\">{}</button></th>", column.name);
+        let _ = write!(
+            text,
+            "<th scope=\"col\"{key}><button type=\"button\">{}</button></th>",
+            column.name
+        );
     }
     text.push_str("</tr></thead>\n<tbody>\n");
-    let all: HashSet<&str> =
-        report.recommendations.iter().take(SHOWN).flat_map(cited).collect();
+    let all: HashSet<&str> = report.recommendations.iter().take(SHOWN).flat_map(cited).collect();
     for row in &report.rows {
         row_of(text, row, all.contains(row.record.as_str()));
     }
@@ -175,7 +196,8 @@ fn filters(text: &mut String, report: &Timing) {
     ];
     for (name, of) in choices {
         let label = if name == "class" { "machine class" } else { name };
-        let _ = write!(text, "<label>{label} <select name=\"{name}\"><option value=\"\">all</option>");
+        let _ =
+            write!(text, "<label>{label} <select name=\"{name}\"><option value=\"\">all</option>");
         for value in report.rows.iter().map(of).collect::<BTreeSet<_>>() {
             let _ = write!(text, "<option>{}</option>", escape_html(&value));
         }

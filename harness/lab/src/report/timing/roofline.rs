@@ -20,8 +20,11 @@ const BOTTOM: f64 = 40.0;
 pub(super) fn pictures(report: &Timing) -> String {
     let mut text = String::new();
     for line in &report.roofs {
-        let own: Vec<&Row> =
-            report.rows.iter().filter(|row| row.below.as_ref().is_some_and(|b| b.roof == line.id)).collect();
+        let own: Vec<&Row> = report
+            .rows
+            .iter()
+            .filter(|row| row.below.as_ref().is_some_and(|b| b.roof == line.id))
+            .collect();
         picture(&mut text, line, &own);
     }
     text
@@ -64,7 +67,11 @@ fn picture(text: &mut String, line: &Roofs, rows: &[&Row]) {
     let points: Vec<([f64; 2], &Row)> =
         rows.iter().filter_map(|row| Some((point(row)?, *row))).collect();
     let mut all: Vec<[f64; 2]> = points.iter().map(|(point, _)| *point).collect();
-    all.extend([[ridge, arithmetic], [ridge / 10.0, arithmetic / 10.0], [10.0 * ridge, arithmetic]]);
+    all.extend([
+        [ridge, arithmetic],
+        [ridge / 10.0, arithmetic / 10.0],
+        [10.0 * ridge, arithmetic],
+    ]);
     let scale = Scale::around(&all);
     let kind = Kind { mark: Some(line.mark), fallbacks: false, fixture: is_fixture(&line.suite) };
     let label = format!(
@@ -119,7 +126,10 @@ fn grid(text: &mut String, scale: &Scale) {
             let (path, place) = match axis {
                 0 => (
                     format!("M{x:.1} 10V{:.1}", tall - BOTTOM),
-                    format!("x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\"", tall - BOTTOM + 18.0),
+                    format!(
+                        "x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\"",
+                        tall - BOTTOM + 18.0
+                    ),
                 ),
                 _ => (
                     format!("M{LEFT} {y:.1}H{:.1}", wide - 10.0),
@@ -147,11 +157,8 @@ fn roof(text: &mut String, scale: &Scale, [bandwidth, arithmetic]: [f64; 2]) {
     let ridge = arithmetic / bandwidth;
     // Down the slope to where the picture ends on either axis.
     let left = 10f64.powf(scale.low[0]).max(10f64.powf(scale.low[1]) / bandwidth);
-    let corners = [
-        [left, left * bandwidth],
-        [ridge, arithmetic],
-        [10f64.powf(scale.high[0]), arithmetic],
-    ];
+    let corners =
+        [[left, left * bandwidth], [ridge, arithmetic], [10f64.powf(scale.high[0]), arithmetic]];
     let path = corners.map(|corner| {
         let [x, y] = scale.place(corner);
         format!("{x:.1} {y:.1}")
