@@ -5,6 +5,8 @@
 mod adopter;
 mod certifying;
 mod exporting;
+#[path = "../harness/lab/examples/fixture_store/made.rs"]
+mod fixture_store;
 mod gating;
 mod history;
 mod importing;
@@ -14,7 +16,9 @@ mod listeners;
 mod migrating;
 mod notify;
 mod printed;
+mod reading;
 mod readme;
+mod reporting;
 mod robustness;
 mod runners;
 mod scanning;

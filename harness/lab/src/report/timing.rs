@@ -30,7 +30,7 @@ only where the roof of the very device was measured (cargo xtask profile). Opera
 /// Rankings, growths and recommendations that a page shows; JSON has all.
 const SHOWN: usize = 200;
 /// Rows that a recommendation names.
-const CITED: usize = 6;
+const CITED: usize = 3;
 
 /// What the report rests on, as a sentence.
 pub fn basis(report: &Timing) -> String {

@@ -61,13 +61,14 @@ pub struct Advice {
     pub rests_on: Vec<String>,
 }
 
-/// All that follows: which endpoint to take for a model, which batch, and what bounds what runs near its roof.
+/// All that follows, the surest first: which endpoint to take for a model, which batch, and what bounds what runs near its roof.
 pub(super) fn advice(rows: &[Row], rankings: &[Ranking]) -> Vec<Advice> {
     let by_record: HashMap<(&str, Kind), &Row> =
         rows.iter().map(|row| ((row.record.as_str(), row.kind), row)).collect();
     let mut all = endpoints(rankings, &by_record);
     all.extend(batches(rows));
     all.extend(bounds(rows));
+    all.sort_by_key(|advice| std::cmp::Reverse(advice.sureness));
     all
 }
 

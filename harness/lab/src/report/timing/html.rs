@@ -9,6 +9,7 @@ use super::{
     roofs, sure,
 };
 use crate::basis::BANNER;
+use crate::timing::advice::Advice;
 use crate::timing::{Row, Timing};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashSet};
@@ -24,7 +25,7 @@ pub fn html(report: &Timing) -> String {
     let _ = write!(
         text,
         "<header>\n<h1>Timing</h1>\n<p class=\"bar\" hidden><button type=\"button\" id=\"theme\" aria-pressed=\"false\">Dark \
-         theme</button></p>\n</header>\n<main id=\"main\">\n"
+         theme</button></p>\n</header>\n<main id=\"main\" tabindex=\"-1\">\n"
     );
     if report.rests_on.has_fixture() {
         let _ = writeln!(text, "<p class=\"banner\">{}</p>", escape_html(BANNER));
@@ -83,7 +84,7 @@ fn head() -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<title>Timing</title>\n<style>{}</style>\n</head>\n\
-         <body>\n<a class=\"skip\" href=\"#main\">Skip to the report</a>\n",
+         <body>\n<a class=\"skip\" href=\"#main\">Skip to the report</a>\n<a class=\"skip\" href=\"#cases\">Skip to the cases</a>\n",
         look::style()
     )
 }
@@ -101,23 +102,36 @@ fn section(text: &mut String, heading: &str, caption: &str, rows: &[Vec<Cell>], 
     text.push_str("</section>\n");
 }
 
+/// Recommendations that stand open; the others are behind one step, for each has links that the keyboard goes through.
+const OPEN: usize = 20;
+
 fn recommendations(text: &mut String, report: &Timing) {
     text.push_str("<section>\n<h2>Recommendations</h2>\n");
-    if report.recommendations.is_empty() {
-        text.push_str("<p>None: nothing that is comparable is far enough apart.</p>\n</section>\n");
-        return;
+    let all = &report.recommendations;
+    let (open, closed) = all.split_at(all.len().min(OPEN));
+    if open.is_empty() {
+        text.push_str("<p>None: nothing that is comparable is far enough apart.</p>\n");
+    } else {
+        recommended(text, open);
     }
-    text.push_str("<details open><summary>");
-    let count = report.recommendations.len();
-    let _ = writeln!(text, "{} of {count} recommendations</summary>\n<ol>", count.min(SHOWN));
-    for advice in report.recommendations.iter().take(SHOWN) {
-        let links: Vec<String> = cited(advice)
-            .into_iter()
-            .map(|record| {
-                let record = escape_html(record);
-                format!("<a href=\"#r-{record}\" data-record=\"{record}\">{record}</a>")
-            })
-            .collect();
+    if !closed.is_empty() {
+        let shown = &closed[..closed.len().min(SHOWN)];
+        let (more, rest) = (shown.len(), closed.len() - shown.len());
+        let _ = writeln!(text, "<details><summary>{more} more; {rest} others are in the JSON</summary>");
+        recommended(text, shown);
+        text.push_str("</details>\n");
+    }
+    text.push_str("</section>\n");
+}
+
+fn recommended(text: &mut String, all: &[Advice]) {
+    text.push_str("<ul>\n");
+    for advice in all {
+        let link = |record: &str| {
+            let record = escape_html(record);
+            format!("<a href=\"#r-{record}\" data-record=\"{record}\">{record}</a>")
+        };
+        let links: Vec<String> = cited(advice).into_iter().map(link).collect();
         let _ = writeln!(
             text,
             "<li>{} <em>{}</em>. Rests on {}{}.</li>",
@@ -127,11 +141,11 @@ fn recommendations(text: &mut String, report: &Timing) {
             rest(advice)
         );
     }
-    text.push_str("</ol></details>\n</section>\n");
+    text.push_str("</ul>\n");
 }
 
 fn cases(text: &mut String, report: &Timing) {
-    text.push_str("<section aria-labelledby=\"cases\">\n<h2 id=\"cases\">Cases</h2>\n");
+    text.push_str("<section aria-labelledby=\"cases\">\n<h2 id=\"cases\" tabindex=\"-1\">Cases</h2>\n");
     filters(text, report);
     let _ = write!(
         text,
@@ -149,7 +163,7 @@ fn cases(text: &mut String, report: &Timing) {
         );
     }
     text.push_str("</tr></thead>\n<tbody>\n");
-    let all: HashSet<&str> = report.recommendations.iter().take(SHOWN).flat_map(cited).collect();
+    let all: HashSet<&str> = report.recommendations.iter().take(OPEN + SHOWN).flat_map(cited).collect();
     for row in &report.rows {
         row_of(text, row, all.contains(row.record.as_str()));
     }
