@@ -71,7 +71,10 @@ impl Reader {
     }
 
     fn text(&self, selector: &str) -> String {
-        self.run(&format!("return document.querySelector({selector:?}).textContent")).as_str().unwrap().to_owned()
+        self.run(&format!("return document.querySelector({selector:?}).textContent"))
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Presses keys where the focus is.
@@ -178,7 +181,8 @@ fn a_person_reads_the_timing_of_ten_thousand_cases() {
     let page = page(made.path(), CASES);
     let begin = Instant::now();
     within(&reader.runtime, reader.driver.goto(format!("file://{}", page.display())));
-    let ready = reader.run("return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd");
+    let ready =
+        reader.run("return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd");
     println!(
         "{} bytes, ready after {} ms by the page's clock, {} ms by ours",
         fs::metadata(&page).unwrap().len(),
@@ -197,7 +201,10 @@ fn a_person_reads_the_timing_of_ten_thousand_cases() {
 fn it_says_what_it_rests_on(reader: &Reader) {
     assert!(reader.text(".banner").starts_with("FIXTURE:"));
     let basis = reader.text("#basis");
-    assert!(basis.contains("0 latencies: 0 real, 0 software, 0 simulated, 0 claimed; and on "), "{basis}");
+    assert!(
+        basis.contains("0 latencies: 0 real, 0 software, 0 simulated, 0 claimed; and on "),
+        "{basis}"
+    );
     // The first key leads past what is on every page.
     reader.press(Key::Tab);
     assert_eq!(reader.run("return document.activeElement.textContent"), "Skip to the report");
@@ -209,7 +216,8 @@ fn it_says_what_it_rests_on(reader: &Reader) {
          .filter((cell) => cell.textContent && !cell.textContent.endsWith(row.cells[1].textContent)).map((c) => c.textContent))",
     );
     assert_eq!(marks, json!([]), "numbers without their mark");
-    let all = reader.run("return [...new Set(all.map((one) => one.row.cells[1].textContent.split(' ')[0]))]");
+    let all = reader
+        .run("return [...new Set(all.map((one) => one.row.cells[1].textContent.split(' ')[0]))]");
     assert_eq!(all, json!(["fixture"]), "something made up does not say so");
 }
 
@@ -221,7 +229,9 @@ fn it_is_filtered_and_sorted_by_keyboard(reader: &Reader) {
     assert_ne!(count(), before);
     reader.tab_to("#filters [name=mark]");
     reader.press("fixture real");
-    let rows = || reader.run("return [...document.querySelectorAll('#rows tbody tr')].map((row) => [row.cells[0].textContent, row.cells[1].textContent])");
+    let rows = || {
+        reader.run("return [...document.querySelectorAll('#rows tbody tr')].map((row) => [row.cells[0].textContent, row.cells[1].textContent])")
+    };
     let shown = rows();
     let shown = shown.as_array().unwrap();
     assert!(!shown.is_empty(), "{}", count());
@@ -232,7 +242,8 @@ fn it_is_filtered_and_sorted_by_keyboard(reader: &Reader) {
     }
     reader.tab_to("#rows th:nth-child(5) button");
     let latencies = || {
-        let read = reader.run("return chosen.map((one) => values(one)[columns.indexOf('latency_ns')])");
+        let read =
+            reader.run("return chosen.map((one) => values(one)[columns.indexOf('latency_ns')])");
         read.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>()
     };
     for (order, rising) in [("ascending", true), ("descending", false)] {
@@ -278,7 +289,9 @@ fn it_is_exported_with_its_marks(reader: &Reader) {
     let list: Value = serde_json::from_str(&reader.downloaded("timing.json")).unwrap();
     assert_eq!(list.as_array().unwrap().len() as u64, shown);
     assert_eq!(list[0]["record"], &records[0][at("record")]);
-    assert!(list.as_array().unwrap().iter().all(|row| row["mark"] == "real" && row["fixture"] == true));
+    assert!(
+        list.as_array().unwrap().iter().all(|row| row["mark"] == "real" && row["fixture"] == true)
+    );
     // All again, page by page.
     reader.run("document.querySelector('#filters').reset()");
     sleep(Duration::from_millis(200));
@@ -292,7 +305,8 @@ fn the_theme_is_switched(reader: &Reader) {
     let paper = || reader.run("return getComputedStyle(document.body).backgroundColor");
     reader.run("document.querySelector('#theme').focus()");
     let begin = paper();
-    let pressed = || reader.run("return document.querySelector('#theme').getAttribute('aria-pressed')");
+    let pressed =
+        || reader.run("return document.querySelector('#theme').getAttribute('aria-pressed')");
     let was = pressed();
     reader.press(Key::Enter);
     assert_ne!(paper(), begin);
@@ -306,8 +320,15 @@ fn axe_finds_nothing(reader: &Reader) {
     let path = root().join("harness/browser/node_modules/axe-core/axe.min.js");
     let Ok(axe) = fs::read_to_string(&path) else {
         let required = std::env::var("PROOFMARK_REQUIRE_BROWSERS").unwrap_or_default();
-        assert!(!required.contains("chromium"), "run npm ci in harness/browser: {}", path.display());
-        println!("not tested: axe-core is not at {}: run npm ci in harness/browser", path.display());
+        assert!(
+            !required.contains("chromium"),
+            "run npm ci in harness/browser: {}",
+            path.display()
+        );
+        println!(
+            "not tested: axe-core is not at {}: run npm ci in harness/browser",
+            path.display()
+        );
         return;
     };
     reader.run(&axe);
@@ -352,6 +373,9 @@ fn without_scripts_the_table_is_there() {
     let rows = within(&reader.runtime, reader.driver.find_all(By::Css("#rows tbody tr")));
     assert!(rows.len() > 100, "{}", rows.len());
     let controls = within(&reader.runtime, reader.driver.find(By::Css("#filters")));
-    assert!(!within(&reader.runtime, controls.is_displayed()), "controls that do nothing are shown");
+    assert!(
+        !within(&reader.runtime, controls.is_displayed()),
+        "controls that do nothing are shown"
+    );
     assert!(within(&reader.runtime, rows[0].is_displayed()));
 }

@@ -72,7 +72,8 @@ fn state(report: &Value, model: &str, endpoint: &str) -> (String, Value) {
 fn add_claims(adopter: &Adopter) {
     fs::create_dir_all(adopter.path("legacy")).unwrap();
     let claimed = r#"[{"model_name": "m-old", "hardware": "cuda", "latency_ms": 3}]"#;
-    let simulated = r#"{"model_name": "m-old", "platform": "webgpu", "is_simulation": true, "latency_ms": 2}"#;
+    let simulated =
+        r#"{"model_name": "m-old", "platform": "webgpu", "is_simulation": true, "latency_ms": 2}"#;
     fs::write(adopter.path("legacy/claimed.json"), claimed).unwrap();
     fs::write(adopter.path("legacy/simulated.json"), simulated).unwrap();
     adopter.xtask(&["migrate", "legacy"]).assert().success();
@@ -93,7 +94,10 @@ fn every_state_has_its_mark_and_its_evidence() {
             timed("m-a/abacus/f32/b1", FIRST, 100.0),
             flaky(FIRST),
             ended(timed("m-b/abacus/f32/b2", SECOND, 100.0), Outcome::Failed),
-            of_mark(ended(timed("m-c/abacus/f32/b1", FIRST, 100.0), Outcome::Crashed), Mark::Software),
+            of_mark(
+                ended(timed("m-c/abacus/f32/b1", FIRST, 100.0), Outcome::Crashed),
+                Mark::Software,
+            ),
             skipped(timed("m-d/abacus/f32/b1", FIRST, 100.0)),
         ],
     );
@@ -110,13 +114,18 @@ fn every_state_has_its_mark_and_its_evidence() {
     }
     assert_eq!(state(&report, "m-d", "abacus"), ("absent".to_owned(), Value::Null));
     assert_eq!(state(&report, "m-a", "cuda"), ("untested".to_owned(), Value::Null));
-    let simulated: Vec<_> =
-        report["cells"].as_array().unwrap().iter().filter(|cell| cell["state"] == "simulated").collect();
+    let simulated: Vec<_> = report["cells"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|cell| cell["state"] == "simulated")
+        .collect();
     assert_eq!(simulated.len(), 1, "{report}");
     assert_eq!(simulated[0]["model"], "m-old");
     assert!(simulated[0]["evidence"][0]["record"].as_str().unwrap().contains("simulated.json#"));
     let counts = &report["rests_on"]["counts"];
-    let expected = [("real", 3), ("software", 1), ("simulated", 1), ("claimed", 2), ("unopened", 1)];
+    let expected =
+        [("real", 3), ("software", 1), ("simulated", 1), ("claimed", 2), ("unopened", 1)];
     expected.iter().for_each(|(mark, count)| assert_eq!(counts[mark], *count, "{counts}"));
     // In words, each with its case, record, message and date.
     let text = told(&adopter, &["report", "compat"]);
@@ -128,7 +137,10 @@ fn every_state_has_its_mark_and_its_evidence() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(!text.contains("FIXTURE") && told(&adopter, &["report", "compat", "--format", "table"]).contains("m-told"));
+    assert!(
+        !text.contains("FIXTURE")
+            && told(&adopter, &["report", "compat", "--format", "table"]).contains("m-told")
+    );
     let html = told(&adopter, &["report", "compat", "--format", "html"]);
     assert!(html.contains("default-src 'none'") && html.contains("claimed.json#"), "{html}");
 }
@@ -144,7 +156,8 @@ fn changes_are_told_since_a_date_or_a_revision() {
             timed("m-b/abacus/f32/b1", FIRST, 100.0),
         ],
     );
-    let since = |day: &str| adopter.json(&["report", "compat", "--since", day], 0)["changes"].clone();
+    let since =
+        |day: &str| adopter.json(&["report", "compat", "--since", day], 0)["changes"].clone();
     assert_eq!(since("2026-01-03T00:00:00Z"), Value::Array(Vec::new()));
     let changes = since("2026-01-02");
     assert_eq!(changes.as_array().unwrap().len(), 1, "{changes}");
@@ -181,7 +194,8 @@ fn add_roof(adopter: &Adopter) {
 fn timing_ranks_equals_and_says_what_bounds_them() {
     let adopter = Adopter::new();
     refused(&adopter, &["report", "timing"], 3, "nothing was timed yet");
-    let batch = |batch: u32, latency_ns| timed(&format!("m-a/abacus/f32/b{batch}"), FIRST, latency_ns);
+    let batch =
+        |batch: u32, latency_ns| timed(&format!("m-a/abacus/f32/b{batch}"), FIRST, latency_ns);
     store(
         &adopter,
         &[
@@ -197,23 +211,44 @@ fn timing_ranks_equals_and_says_what_bounds_them() {
     let report = adopter.json(&["report", "timing"], 0);
     let rankings = report["rankings"].as_array().unwrap();
     assert_eq!(rankings.len(), 1, "{report}");
-    let order: Vec<_> = rankings[0]["entries"].as_array().unwrap().iter().map(|e| e["name"].as_str().unwrap()).collect();
-    assert_eq!(order, ["abacus (wood)", "slate (wood)"], "the software one is quicker and of another mark");
+    let order: Vec<_> = rankings[0]["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        order,
+        ["abacus (wood)", "slate (wood)"],
+        "the software one is quicker and of another mark"
+    );
     let row = |case: &str| {
         let rows = report["rows"].as_array().unwrap();
-        rows.iter().find(|row| row["case"] == case).unwrap_or_else(|| panic!("{case}: {report}")).clone()
+        rows.iter()
+            .find(|row| row["case"] == case)
+            .unwrap_or_else(|| panic!("{case}: {report}"))
+            .clone()
     };
     let below = &row("m-a/abacus/f32/b1")["below"];
     assert_eq!((&below["bound"], &below["roof"]), (&"compute".into(), &"roof-1".into()));
     assert_eq!(row("m-a/slate/f32/b1")["below"], Value::Null);
-    assert_eq!((&row("m-told/mps/f32/b1")["mark"], &row("m-told/mps/f32/b1")["latency_ns"]), (&"claimed".into(), &4e8.into()));
+    assert_eq!(
+        (&row("m-told/mps/f32/b1")["mark"], &row("m-told/mps/f32/b1")["latency_ns"]),
+        (&"claimed".into(), &4e8.into())
+    );
     let scaling = &report["scaling"][0];
     assert!((scaling["exponent"].as_f64().unwrap() - 1.0).abs() < 0.01, "{scaling}");
     for advice in report["recommendations"].as_array().unwrap() {
-        assert!(!advice["rests_on"].as_array().unwrap().is_empty() && advice["mark"] == "real", "{advice}");
+        assert!(
+            !advice["rests_on"].as_array().unwrap().is_empty() && advice["mark"] == "real",
+            "{advice}"
+        );
     }
     let text = told(&adopter, &["report", "timing", "--format", "markdown"]);
-    assert!(text.contains("it rests on 8 latencies: 4 real, 1 software, 1 simulated, 2 claimed."), "{text}");
+    assert!(
+        text.contains("it rests on 8 latencies: 4 real, 1 software, 1 simulated, 2 claimed."),
+        "{text}"
+    );
     let table = told(&adopter, &["report", "timing", "--format", "csv", "--case", "m-a/*"]);
     let mut rows = csv::Reader::from_reader(table.as_bytes());
     let mark = rows.headers().unwrap().iter().position(|name| name == "mark").unwrap();
@@ -272,13 +307,22 @@ fn quality_finds_what_is_old_noisy_missing_and_contradicts_itself() {
     let stored = adopter.json(&["report", "quality", "--stored"], 0);
     assert_eq!(stored["gaps"].as_array().unwrap().len(), 1, "no suite was asked");
     let text = told(&adopter, &["report", "quality", "--stored"]);
-    for part in ["it rests on 4 numbers: 4 real", "Contradictions: 2", "from 100 ns to 200 ns (real)"] {
+    for part in
+        ["it rests on 4 numbers: 4 real", "Contradictions: 2", "from 100 ns to 200 ns (real)"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     for format in ["markdown", "html", "csv"] {
-        assert!(told(&adopter, &["report", "quality", "--stored", "--format", format]).contains("real"));
+        assert!(
+            told(&adopter, &["report", "quality", "--stored", "--format", format]).contains("real")
+        );
     }
-    refused(&adopter, &["report", "quality", "--stored", "--case", "none/*"], 3, "no case is known");
+    refused(
+        &adopter,
+        &["report", "quality", "--stored", "--case", "none/*"],
+        3,
+        "no case is known",
+    );
 }
 
 #[test]
@@ -306,18 +350,24 @@ fn what_was_made_up_says_so_in_every_report() {
         let text = run(report);
         assert!(text.contains("FIXTURE:"), "{report:?}: {}", &text[..text.len().min(2000)]);
         // A mark without the tag, as every real result would have it.
-        for bare in ["| real |", "<td>real</td>", " ms real", ">full (real)", "· real ·", "┆ real"] {
+        for bare in ["| real |", "<td>real</td>", " ms real", ">full (real)", "· real ·", "┆ real"]
+        {
             assert!(!text.contains(bare), "{report:?} has `{bare}`");
         }
     }
-    let rows: Value = serde_json::from_str(&run(&["report", "timing", "--format", "json"])).unwrap();
+    let rows: Value =
+        serde_json::from_str(&run(&["report", "timing", "--format", "json"])).unwrap();
     assert!(rows["rows"].as_array().unwrap().iter().all(|row| row["fixture"] == true));
     let sql = "select distinct suite from results";
     assert!(run(&["query", sql, "--format", "csv"]).contains(FIXTURE));
     let quality: Value =
         serde_json::from_str(&run(&["report", "quality", "--stored", "--format", "json"])).unwrap();
-    let kinds: std::collections::BTreeSet<_> =
-        quality["contradictions"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
+    let kinds: std::collections::BTreeSet<_> = quality["contradictions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["what"].as_str().unwrap())
+        .collect();
     assert!(kinds.contains("absent-and-ran"), "{kinds:?}");
     // The same count makes the same files.
     let again = folder.path().join("again");

@@ -1,7 +1,7 @@
 //! What is done with records once they exist: stored, planned from, reported on.
 //!
 //! Pure functions over plain structs are `plan`, `stats`, `gate`, `certify`, `history`, `trend`, `attribution`, `coverage`,
-//! `browsers`, `import`, `export`, `migrate` and `simulate`; the only part that knows DuckDB is `store`. Records
+//! `browsers`, `basis`, `compat`, `timing`, `quality`, `import`, `export`, `migrate` and `simulate`; the only part that knows DuckDB is `store`. Records
 //! themselves, and how they are made, are the crate `proofmark`.
 
 pub mod attribution;

@@ -187,12 +187,19 @@ impl Spot<'_> {
             (_, true) => (Outcome::Skipped, Some("the fixture skips it".to_owned())),
             _ => (Outcome::Passed, None),
         };
-        let samples = if is_failed || is_skipped { Samples::default() } else { self.samples(latency_ns, number) };
+        let samples = if is_failed || is_skipped {
+            Samples::default()
+        } else {
+            self.samples(latency_ns, number)
+        };
         let fallback = || Fallback { op: "odd".into(), why: "fixture".into(), to: "cpu".into() };
         let mark = (!is_skipped).then_some(device.mark);
         Ok(Record {
             format: FORMAT,
-            id: format!("fixture-{:012x}-{number}", drawn(&[&self.machine.key, &self.case.to_string()]) >> 16),
+            id: format!(
+                "fixture-{:012x}-{number}",
+                drawn(&[&self.machine.key, &self.case.to_string()]) >> 16
+            ),
             run: format!("fixture-{}-{recorded_at}", self.machine.key),
             recorded_at,
             suite: FIXTURE.to_owned(),
@@ -203,7 +210,11 @@ impl Spot<'_> {
             device: mark.map(|_| device),
             message,
             samples,
-            metrics: if is_skipped { Metrics::default() } else { self.metrics(operations, bytes, latency_ns) },
+            metrics: if is_skipped {
+                Metrics::default()
+            } else {
+                self.metrics(operations, bytes, latency_ns)
+            },
             op_times: Vec::new(),
             fallbacks: if mark.is_some() && end > 0.99 { vec![fallback()] } else { Vec::new() },
             outputs: Vec::new(),
@@ -249,7 +260,8 @@ fn spots(machine: &Machine) -> Result<Vec<Spot<'_>>, Box<dyn Error>> {
                     for (batch, sequence) in [(1, 32), (1, 128), (1, 512), (4, 128), (16, 128)] {
                         let shape = format!("b{batch}-s{sequence}");
                         let model = format!("{family}-{size}");
-                        let case = CaseId::new(&model, endpoint.parse::<Endpoint>()?, precision, &shape)?;
+                        let case =
+                            CaseId::new(&model, endpoint.parse::<Endpoint>()?, precision, &shape)?;
                         let rates = (operations, bytes, start);
                         spots.push(Spot { machine, case, millions, batch, sequence, rates });
                     }
@@ -269,8 +281,10 @@ fn roofs(machine: &Machine, at: Timestamp) -> Result<Vec<Roofs>, Box<dyn Error>>
             continue;
         }
         for precision in PRECISIONS {
-            let roof = |limit, per_ns: f64| {
-                Roof { limit, test: "a test of the fixture".into(), per_s: 1e9 * per_ns * machine.speed }
+            let roof = |limit, per_ns: f64| Roof {
+                limit,
+                test: "a test of the fixture".into(),
+                per_s: 1e9 * per_ns * machine.speed,
             };
             all.push(Roofs {
                 format: roof::FORMAT,

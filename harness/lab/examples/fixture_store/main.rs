@@ -18,7 +18,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (folder, cases) = match args.as_slice() {
         [folder] => (folder, CASES),
         [folder, cases] => (folder, cases.parse()?),
-        _ => return Err("give a folder that is not there yet, and how many cases on all machines".into()),
+        _ => {
+            return Err(
+                "give a folder that is not there yet, and how many cases on all machines".into()
+            );
+        }
     };
     if Path::new(folder).exists() {
         return Err(format!("{folder} is there already: give a folder that is not").into());

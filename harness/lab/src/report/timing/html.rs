@@ -117,7 +117,10 @@ fn recommendations(text: &mut String, report: &Timing) {
     if !closed.is_empty() {
         let shown = &closed[..closed.len().min(SHOWN)];
         let (more, rest) = (shown.len(), closed.len() - shown.len());
-        let _ = writeln!(text, "<details><summary>{more} more; {rest} others are in the JSON</summary>");
+        let _ = writeln!(
+            text,
+            "<details><summary>{more} more; {rest} others are in the JSON</summary>"
+        );
         recommended(text, shown);
         text.push_str("</details>\n");
     }
@@ -145,7 +148,9 @@ fn recommended(text: &mut String, all: &[Advice]) {
 }
 
 fn cases(text: &mut String, report: &Timing) {
-    text.push_str("<section aria-labelledby=\"cases\">\n<h2 id=\"cases\" tabindex=\"-1\">Cases</h2>\n");
+    text.push_str(
+        "<section aria-labelledby=\"cases\">\n<h2 id=\"cases\" tabindex=\"-1\">Cases</h2>\n",
+    );
     filters(text, report);
     let _ = write!(
         text,
@@ -163,7 +168,8 @@ fn cases(text: &mut String, report: &Timing) {
         );
     }
     text.push_str("</tr></thead>\n<tbody>\n");
-    let all: HashSet<&str> = report.recommendations.iter().take(OPEN + SHOWN).flat_map(cited).collect();
+    let all: HashSet<&str> =
+        report.recommendations.iter().take(OPEN + SHOWN).flat_map(cited).collect();
     for row in &report.rows {
         row_of(text, row, all.contains(row.record.as_str()));
     }
