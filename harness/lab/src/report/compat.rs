@@ -2,9 +2,9 @@
 //!
 //! What is known is `crate::compat`. A state stands beside the mark of what it rests on.
 
-use super::page::{Block, Cell, Page};
+use super::page::{Block, Cell, Page, opening};
 use super::time;
-use crate::basis::{BANNER, Basis, Kind};
+use crate::basis::{Basis, Kind};
 use crate::compat::{self, Change, Fact, State, Told};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -104,10 +104,8 @@ pub fn changed(report: &Compat) -> Vec<Vec<String>> {
 
 /// The pages: the matrix with the changes, then one per model with the evidence of its cells.
 pub fn pages(report: &Compat) -> Vec<Page> {
-    let banner = report.rests_on.has_fixture().then(|| Block::Text(BANNER.to_owned()));
-    let mut blocks: Vec<Block> = banner.into_iter().collect();
-    blocks.extend([Block::Text(basis(report)), Block::Table(matrix(report))]);
-    blocks.push(Block::Text(LEGEND.to_owned()));
+    let mut blocks = opening(&report.rests_on, basis(report));
+    blocks.extend([Block::Table(matrix(report)), Block::Text(LEGEND.to_owned())]);
     if let Some(since) = report.since {
         blocks.push(Block::Heading(format!("Changes since {}", time(since))));
         blocks.push(match report.changes.is_empty() {

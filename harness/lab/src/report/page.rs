@@ -4,6 +4,8 @@
 //! pictures inside, Markdown refers to files for them.
 
 use super::{STYLE, chart, escape_html, escape_markdown};
+use crate::basis::{BANNER, Basis};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// A page, or a part of one long document.
@@ -92,6 +94,37 @@ impl From<&str> for Cell {
     fn from(text: &str) -> Self {
         Self::lines(if text.is_empty() { Vec::new() } else { vec![text.to_owned()] })
     }
+}
+
+/// A table whose first row is its header.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Vec<Vec<Cell>> {
+    let mut table = vec![header.map(Cell::from).to_vec()];
+    table.extend(rows.map(|row| row.map(|text| Cell::from(text.as_str())).to_vec()));
+    table
+}
+
+/// A table with a row and a column for each name of lines; `corner` says what the rows are.
+pub(super) fn matrix(
+    corner: &str,
+    lines: &BTreeMap<&str, BTreeMap<&str, Vec<String>>>,
+) -> Vec<Vec<Cell>> {
+    let columns: BTreeSet<&str> = lines.values().flat_map(|row| row.keys().copied()).collect();
+    let header = std::iter::once(corner).chain(columns.iter().copied());
+    let mut table = vec![header.map(Cell::from).collect::<Vec<_>>()];
+    table.extend(lines.iter().map(|(name, row)| {
+        let of = |column: &&str| Cell::lines(row.get(*column).cloned().unwrap_or_default());
+        std::iter::once(Cell::from(*name)).chain(columns.iter().map(of)).collect()
+    }));
+    table
+}
+
+/// With what a report opens: a banner if some of it is made up, and what it rests on.
+pub(super) fn opening(basis: &Basis, sentence: String) -> Vec<Block> {
+    let banner = basis.has_fixture().then(|| BANNER.to_owned());
+    banner.into_iter().chain([sentence]).map(Block::Text).collect()
 }
 
 /// Where the pages are beside each other.

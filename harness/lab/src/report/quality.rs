@@ -1,15 +1,15 @@
 //! The report on quality as pages. What is known is `crate::quality`; JSON is its own serialisation.
 
-use super::page::{Block, Cell, Page};
+use super::page::{Block, Cell, Page, matrix, opening, table};
 use super::time;
 use super::timing::days;
-use crate::basis::{BANNER, Kind};
+use crate::basis::Kind;
 use crate::figures::percent;
 use crate::plan::NOISE_LIMIT;
 use crate::quality::{AGES, Quality};
 use crate::store::Answer;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Rows of a list that a page shows; JSON has all.
 const SHOWN: usize = 100;
@@ -29,9 +29,8 @@ pub fn basis(report: &Quality) -> String {
 
 /// The pages.
 pub fn pages(report: &Quality) -> Vec<Page> {
-    let banner = report.rests_on.has_fixture().then(|| Block::Text(BANNER.to_owned()));
-    let mut blocks: Vec<Block> = banner.into_iter().collect();
-    blocks.extend([Block::Text(basis(report)), Block::Text(LEGEND.to_owned())]);
+    let mut blocks = opening(&report.rests_on, basis(report));
+    blocks.push(Block::Text(LEGEND.to_owned()));
     let mut list = |heading: &str, rows: Vec<Vec<Cell>>, none: &str| {
         let count = rows.len() - 1;
         blocks.push(Block::Heading(format!("{heading}: {count}")));
@@ -52,15 +51,6 @@ pub fn pages(report: &Quality) -> Vec<Page> {
     blocks.push(Block::Heading("Coverage".to_owned()));
     blocks.push(Block::Table(coverage(report)));
     vec![Page { name: "quality".into(), title: "Quality".into(), blocks }]
-}
-
-fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> Vec<Vec<Cell>> {
-    let mut table = vec![header.map(Cell::from).to_vec()];
-    table.extend(rows.map(|row| row.map(|text| Cell::from(text.as_str())).to_vec()));
-    table
 }
 
 fn contradictions(report: &Quality) -> Vec<Vec<Cell>> {
@@ -134,21 +124,13 @@ fn ages(report: &Quality) -> Vec<Vec<Cell>> {
 }
 
 fn coverage(report: &Quality) -> Vec<Vec<Cell>> {
-    let endpoints: BTreeSet<&str> = report.coverage.iter().map(|one| &*one.endpoint).collect();
-    let mut families: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
+    let mut lines: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
     for one in &report.coverage {
         let line = format!("{} of {} models {}", one.results, one.models, one.kind.name());
-        let of = families.entry(&one.family).or_default();
+        let of = lines.entry(&one.family).or_default();
         of.entry(&one.endpoint).or_default().push(line);
     }
-    let header = std::iter::once("family").chain(endpoints.iter().copied());
-    let mut rows = vec![header.map(Cell::from).collect::<Vec<_>>()];
-    rows.extend(families.into_iter().map(|(family, mut cells)| {
-        let of = |endpoint: &&str| Cell::lines(cells.remove(*endpoint).unwrap_or_default());
-        let cells: Vec<Cell> = endpoints.iter().map(of).collect();
-        std::iter::once(Cell::from(family)).chain(cells).collect()
-    }));
-    rows
+    matrix("family", &lines)
 }
 
 /// The newest results as a table for programs, each with its mark.

@@ -7,9 +7,9 @@ pub mod html;
 mod look;
 mod roofline;
 
-use super::page::{Block, Cell, Page};
+use super::page::{Block, Cell, Page, matrix, opening, table};
 use super::time;
-use crate::basis::{BANNER, Kind};
+use crate::basis::{Kind, is_fixture};
 use crate::figures::{bytes, duration_ns, percent, three_digits};
 use crate::store::Answer;
 use crate::timing::advice::Advice;
@@ -17,7 +17,7 @@ use crate::timing::ranking::{Among, Ranking};
 use crate::timing::scaling::Scaling;
 use crate::timing::{Row, Timing};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What the words mean.
 pub const LEGEND: &str = "Every number has its mark: real ran on the hardware that it names, software on an adapter that \
@@ -130,9 +130,8 @@ pub(super) fn days(days: f64) -> String {
 
 /// The pages for Markdown, or with fewer columns for a terminal.
 pub fn pages(report: &Timing, narrow: bool) -> Vec<Page> {
-    let banner = report.rests_on.has_fixture().then(|| Block::Text(BANNER.to_owned()));
-    let mut blocks: Vec<Block> = banner.into_iter().collect();
-    blocks.extend([Block::Text(basis(report)), Block::Text(LEGEND.to_owned())]);
+    let mut blocks = opening(&report.rests_on, basis(report));
+    blocks.push(Block::Text(LEGEND.to_owned()));
     blocks.push(Block::Heading("Recommendations".to_owned()));
     blocks.push(Block::Table(recommended(report)));
     blocks.extend(more(report.recommendations.len()));
@@ -167,16 +166,6 @@ fn rows(report: &Timing, narrow: bool) -> Vec<Vec<Cell>> {
     rows
 }
 
-/// A table whose first row is its header.
-fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> Vec<Vec<Cell>> {
-    let mut table = vec![header.map(Cell::from).to_vec()];
-    table.extend(rows.map(|row| row.map(|text| Cell::from(text.as_str())).to_vec()));
-    table
-}
-
 fn recommended(report: &Timing) -> Vec<Vec<Cell>> {
     table(
         ["recommendation", "how sure", "rests on"],
@@ -205,30 +194,23 @@ fn rest(advice: &Advice) -> String {
 
 /// How many rows of each kind each family has on each endpoint.
 fn families(report: &Timing) -> Vec<Vec<Cell>> {
-    let endpoints: BTreeSet<&str> = report.rows.iter().map(|row| &*row.endpoint).collect();
-    let mut counts: BTreeMap<&str, BTreeMap<(&str, Kind), usize>> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, &str, Kind), usize> = BTreeMap::new();
     for row in &report.rows {
-        let of = counts.entry(&row.family).or_default();
-        *of.entry((&row.endpoint, row.kind)).or_default() += 1;
+        *counts.entry((&row.family, &row.endpoint, row.kind)).or_default() += 1;
     }
-    let header = std::iter::once("family").chain(endpoints.iter().copied());
-    let mut table = vec![header.map(Cell::from).collect::<Vec<_>>()];
-    for (family, counts) in counts {
-        let cell = |endpoint: &&str| {
-            let own = counts.iter().filter(|((of, _), _)| of == endpoint);
-            Cell::lines(own.map(|((_, kind), count)| format!("{count} {}", kind.name())).collect())
-        };
-        let row = std::iter::once(Cell::from(family)).chain(endpoints.iter().map(cell));
-        table.push(row.collect());
+    let mut lines: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
+    for ((family, endpoint, kind), count) in counts {
+        let of = lines.entry(family).or_default().entry(endpoint).or_default();
+        of.push(format!("{count} {}", kind.name()));
     }
-    table
+    matrix("family", &lines)
 }
 
 fn roofs(report: &Timing) -> Vec<Vec<Cell>> {
     let kind = |line: &proofmark::roof::Roofs| Kind {
         mark: Some(line.mark),
         fallbacks: false,
-        fixture: crate::basis::is_fixture(&line.suite),
+        fixture: is_fixture(&line.suite),
     };
     table(
         ["device", "mark", "bandwidth", "arithmetic", "ridge", "measured"],

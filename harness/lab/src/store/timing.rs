@@ -36,7 +36,7 @@ WHERE metric = 'latency' AND unit = 'ns' AND model IS NOT NULL AND endpoint IS N
 
 /// Times whose name is the id of a case; a median where the source has one, else its mean.
 const IMPORTED: &str = "
-SELECT file_id || '#' || place, benchmark, source, tool, coalesce(epoch_us(measured_at), epoch_us(imported_at)), statistic, value,
+SELECT file_id || '#' || place, benchmark, source, imported_results.tool, coalesce(epoch_us(measured_at), epoch_us(imported_at)), statistic, value,
     samples
 FROM imported_results JOIN imported_files ON imported_files.id = file_id
 WHERE metric = 'time' AND unit = 'ns' AND statistic IN ('mean', 'median') AND regexp_full_match(benchmark, '[^/]+(/[^/]+){3}')
