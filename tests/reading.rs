@@ -189,7 +189,15 @@ fn a_person_reads_the_timing_of_ten_thousand_cases() {
         ready,
         begin.elapsed().as_millis()
     );
-    assert!(ready.as_f64().unwrap() < 20_000.0, "{ready}");
+    // Generous: a crowded machine of two processors took 17 s before rows were left out of the first layout.
+    assert!(ready.as_f64().unwrap() < 30_000.0, "{ready}");
+    let took = reader.run(
+        "const time = (work) => { const begin = performance.now(); work(); document.body.offsetHeight; return performance.now() - begin; };\
+         return [time(filter), time(() => sort(headers[4])), time(() => turn(SHOWN))]",
+    );
+    println!("filter, sort, next rows: {took} ms");
+    assert!(took.as_array().unwrap().iter().all(|took| took.as_f64().unwrap() < 5000.0), "{took}");
+    reader.run("headers.forEach((header) => header.removeAttribute('aria-sort')); all.sort((a, b) => a.place - b.place); filter()");
     it_says_what_it_rests_on(&reader);
     it_is_filtered_and_sorted_by_keyboard(&reader);
     it_is_exported_with_its_marks(&reader);
@@ -350,7 +358,12 @@ fn nothing_was_asked_of_a_network(reader: &Reader) {
     for entry in reader.log("performance") {
         let entry: Value = serde_json::from_str(&entry).unwrap();
         if entry["message"]["method"] == "Network.requestWillBeSent" {
-            let url = entry["message"]["params"]["request"]["url"].as_str().unwrap();
+            let params = &entry["message"]["params"];
+            // The browser's own first page is no affair of ours.
+            if params["documentURL"].as_str().unwrap().starts_with("chrome://") {
+                continue;
+            }
+            let url = params["request"]["url"].as_str().unwrap();
             let is_local = ["file://", "blob:", "data:"].iter().any(|start| url.starts_with(start));
             assert!(is_local, "{url} was asked for");
             pages += u32::from(url.ends_with("timing.html"));

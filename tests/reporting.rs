@@ -329,8 +329,8 @@ fn quality_finds_what_is_old_noisy_missing_and_contradicts_itself() {
 fn what_was_made_up_says_so_in_every_report() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let (records, machines) = fixture_store::write(&state, 400).unwrap();
-    assert!(records > 300 && machines >= 20, "{records} of {machines}");
+    let (records, machines) = fixture_store::write(&state, 2000).unwrap();
+    assert!(records > 1000 && machines >= 20, "{records} of {machines}");
     let run = |args: &[&str]| {
         let output = xtask(args).env("PROOFMARK_DIR", &state).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -371,7 +371,7 @@ fn what_was_made_up_says_so_in_every_report() {
     assert!(kinds.contains("absent-and-ran"), "{kinds:?}");
     // The same count makes the same files.
     let again = folder.path().join("again");
-    fixture_store::write(&again, 400).unwrap();
+    fixture_store::write(&again, 2000).unwrap();
     let file = |state: &std::path::Path| fs::read(state.join("records/fixture.jsonl")).unwrap();
     assert!(file(&state) == file(&again));
 }

@@ -1,5 +1,6 @@
 // Filters, sorts, pages and exports what stands in the table, and switches the theme. Loads and keeps nothing.
 "use strict";
+// As many as the style lays out before this runs.
 const SHOWN = 200;
 const [MARK, CLASS] = [1, 2];
 const $ = (selector) => document.querySelector(selector);

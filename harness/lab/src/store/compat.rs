@@ -12,15 +12,16 @@ use proofmark::record::Outcome;
 use proofmark::{CaseId, Mark};
 
 /// The latest run of each case on each machine, mark by mark; a run that opened no device stands for all marks of its
-/// case, and one that was skipped only where none ran.
+/// case, and one that was skipped only where none ran. What was made up hides nothing.
 const RUNS: &str = "
 WITH latest AS (
     SELECT * FROM results WHERE outcome <> 'skipped' AND recorded_at <= CAST($1 AS TIMESTAMP)
-    QUALIFY row_number() OVER (PARTITION BY case_id, machine, mark ORDER BY recorded_at DESC, id DESC) = 1
+    QUALIFY row_number() OVER (PARTITION BY case_id, machine, mark, suite = 'fixture' ORDER BY recorded_at DESC, id DESC) = 1
 ), ran AS (
     SELECT * FROM latest WHERE NOT EXISTS (
         SELECT 1 FROM latest AS newer
         WHERE newer.case_id = latest.case_id AND newer.machine = latest.machine
+            AND (newer.suite = 'fixture') = (latest.suite = 'fixture')
             AND (newer.mark IS NULL) <> (latest.mark IS NULL) AND newer.recorded_at > latest.recorded_at
     )
 ), skipped AS (

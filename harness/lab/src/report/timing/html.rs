@@ -83,7 +83,8 @@ fn head() -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<title>Timing</title>\n<style>{}</style>\n</head>\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<title>Timing</title>\n<style>{}</style>\n\
+         <script>document.documentElement.classList.add(\"js\")</script>\n</head>\n\
          <body>\n<a class=\"skip\" href=\"#main\">Skip to the report</a>\n<a class=\"skip\" href=\"#cases\">Skip to the cases</a>\n",
         look::style()
     )

@@ -36,6 +36,7 @@ pub(super) fn style() -> String {
     )
 }
 
+/// Where there are scripts, rows beyond those that the script shows are not even laid out before it runs.
 const RULES: &str = "*{box-sizing:border-box}\
 body{margin:0 auto;max-width:110rem;padding:0 1rem 3rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}\
 a{color:var(--accent)}h1,h2{line-height:1.2;overflow-wrap:anywhere}\
@@ -52,7 +53,7 @@ th,td{border-bottom:1px solid var(--line);padding:.3rem .6rem;text-align:left;ve
 thead th{position:sticky;top:0;background:var(--sheet)}\
 th button{background:none;border:0;padding:0;min-height:1.5rem;text-decoration:underline dotted;font-weight:700;text-align:left}\
 th[aria-sort=ascending] button::after{content:' \\2191'}th[aria-sort=descending] button::after{content:' \\2193'}\
-.n{white-space:nowrap}svg{display:block;width:100%;max-width:48rem;height:auto}\
+.js #rows tbody tr:nth-child(n+201){display:none}.n{white-space:nowrap}svg{display:block;width:100%;max-width:48rem;height:auto}\
 svg text{font:13px system-ui,sans-serif;fill:currentColor}.grid{stroke:var(--line);stroke-width:.5}\
 .roof{stroke:var(--ink);stroke-width:2;fill:none}.dot{fill-opacity:.6;stroke-width:1.5}.dot.fixture{fill:none}\
 .real{fill:var(--real);stroke:var(--real)}.software{fill:var(--software);stroke:var(--software)}\
