@@ -252,7 +252,7 @@ fn rankings(rankings: &[Ranking]) -> Vec<Vec<Cell>> {
         let mark = ranking.kind.name();
         let of = [&ranking.of, ranking.among.name(), &mark, &ranking.class, &shape];
         let order = Cell::lines(ranking.entries.iter().map(entry).collect());
-        of.map(|text| Cell::from(text.as_ref())).into_iter().chain([order]).collect()
+        of.map(Cell::from).into_iter().chain([order]).collect()
     }));
     rows
 }

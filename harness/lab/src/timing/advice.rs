@@ -210,7 +210,8 @@ const NEAR: f64 = 0.5;
 
 /// What is near the roof of its memory is not made quicker by quicker arithmetic, and the other way round.
 fn bounds(rows: &[Row]) -> Vec<Advice> {
-    let mut groups: BTreeMap<(&str, &str, &str, Kind, &str, &str), Vec<&Row>> = BTreeMap::new();
+    type Key<'a> = (&'a str, &'a str, &'a str, Kind, &'a str, &'a str);
+    let mut groups: BTreeMap<Key<'_>, Vec<&Row>> = BTreeMap::new();
     for row in rows {
         let Some(below) = row.below.as_ref().filter(|below| below.of_roof >= NEAR) else {
             continue;
