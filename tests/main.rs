@@ -7,6 +7,8 @@ mod certifying;
 mod crowds;
 mod desk;
 mod exporting;
+#[path = "../harness/lab/examples/fixture_store/made.rs"]
+mod fixture_store;
 mod gating;
 mod hardships;
 mod history;
@@ -19,7 +21,9 @@ mod listeners;
 mod migrating;
 mod notify;
 mod printed;
+mod reading;
 mod readme;
+mod reporting;
 mod robustness;
 mod runners;
 mod scanning;

@@ -21,9 +21,12 @@ const EXPECTATIONS: &[Expectation] = &[Expectation {
     link: "docs/webnn.md",
 }];
 
+/// The suite's name, as records have it.
+pub(crate) const NAME: &str = "models";
+
 /// The suite that `cargo test`, `cargo bench` and `cargo xtask` run.
 pub fn suite() -> Suite {
-    let suite = Suite::new("models", env!("CARGO_MANIFEST_DIR"), cases)
+    let suite = Suite::new(NAME, env!("CARGO_MANIFEST_DIR"), cases)
         .fetch(|name| {
             let fetched = find(name).and_then(Model::fetch);
             fetched.map(drop).map_err(|e| format!("failed to {e}"))

@@ -22,6 +22,7 @@ mod probing;
 mod process;
 pub mod protocol;
 pub mod record;
+pub mod roof;
 mod run;
 mod sampling;
 mod service;

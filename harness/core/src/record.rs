@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 /// checksum, without which it is damaged.
 pub const FORMAT: u32 = 3;
 
+/// The suite of made-up records that only try reports out. Whatever shows a number of it says so beside its mark.
+pub const FIXTURE: &str = "fixture";
+
 /// One line of a record file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

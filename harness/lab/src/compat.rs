@@ -4,6 +4,7 @@
 //! never mixed: what ran on hardware, what ran on an adapter that imitates it, what was simulated and what is only claimed
 //! are told apart, and the strongest kind of evidence gives the state. How it looks is `report::compat`.
 
+use crate::basis;
 use jiff::Timestamp;
 use proofmark::Mark;
 use proofmark::record::Outcome;
@@ -33,6 +34,15 @@ pub struct Fact {
     pub record: String,
     /// The machine; empty for what names none.
     pub machine: String,
+    /// Whether it was made up to try reports out.
+    pub fixture: bool,
+}
+
+impl Fact {
+    /// What kind of thing it is.
+    pub fn kind(&self) -> basis::Kind {
+        basis::Kind { mark: self.mark, fallbacks: self.fallbacks, fixture: self.fixture }
+    }
 }
 
 /// Whether an endpoint is there.
@@ -85,6 +95,21 @@ impl State {
     }
 }
 
+/// A state with the mark of what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// What is known.
+    pub state: State,
+    /// What the evidence proves; nothing where nothing ran and nothing is told.
+    pub mark: Option<Mark>,
+    /// Whether the evidence was made up.
+    pub fixture: bool,
+}
+
+impl Told {
+    const UNTESTED: Self = Self { state: State::Untested, mark: None, fixture: false };
+}
+
 /// A model on an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cell {
@@ -93,9 +118,8 @@ pub struct Cell {
     /// The endpoint.
     pub endpoint: String,
     /// What is known.
-    pub state: State,
-    /// What the evidence for the state proves; nothing where nothing ran and nothing is told.
-    pub mark: Option<Mark>,
+    #[serde(flatten)]
+    pub told: Told,
     /// Cases that passed, of the kind that gives the state.
     pub passed: usize,
     /// Cases that did not.
@@ -164,17 +188,21 @@ fn cell(model: &str, endpoint: &str, facts: &[&Fact], probes: &[Presence]) -> Ce
     let absences: Vec<Presence> =
         own.iter().filter(|probe| probe.absence.is_some()).map(|probe| (*probe).clone()).collect();
     let is_absent = !own.is_empty() && absences.len() == own.len();
-    let strongest = KINDS.into_iter().find(|of| facts.iter().any(|fact| kind(fact) == *of));
+    // What was made up says nothing beside anything else.
+    let fixture = !facts.is_empty() && facts.iter().all(|fact| fact.fixture);
+    let weighs = |fact: &Fact| fact.fixture == fixture;
+    let strongest =
+        KINDS.into_iter().find(|of| facts.iter().any(|fact| weighs(fact) && kind(fact) == *of));
     // A run that ended before its device was open says the same of every mark.
     let counts = |fact: &Fact| {
-        Some(kind(fact)) == strongest
-            || matches!((kind(fact), strongest), (Kind::Ran(None), Some(Kind::Ran(_))))
+        let runs = matches!((kind(fact), strongest), (Kind::Ran(None), Some(Kind::Ran(_))));
+        weighs(fact) && (Some(kind(fact)) == strongest || runs)
     };
     let evidence: Vec<&Fact> = facts.iter().copied().filter(|fact| counts(fact)).collect();
     let passed = evidence.iter().filter(|fact| fact.outcome == Some(Outcome::Passed)).count();
     let failed = evidence.iter().filter(|fact| fact.outcome.is_some()).count() - passed;
     let helped = evidence.iter().any(|fact| fact.fallbacks);
-    let skipped = facts.iter().any(|fact| kind(fact) == Kind::Skipped);
+    let skipped = facts.iter().any(|fact| weighs(fact) && kind(fact) == Kind::Skipped);
     let state = match strongest {
         Some(Kind::Ran(_)) if passed == 0 => State::Failing,
         Some(Kind::Ran(_)) if failed > 0 || helped => State::Partial,
@@ -188,13 +216,16 @@ fn cell(model: &str, endpoint: &str, facts: &[&Fact], probes: &[Presence]) -> Ce
     let (evidence, beside): (Vec<&Fact>, Vec<&Fact>) =
         facts.iter().copied().partition(|fact| match rests {
             true => counts(fact),
-            false => kind(fact) == Kind::Skipped,
+            false => weighs(fact) && kind(fact) == Kind::Skipped,
         });
     Cell {
         model: model.to_owned(),
         endpoint: endpoint.to_owned(),
-        state,
-        mark: evidence.iter().filter(|_| rests).find_map(|fact| fact.mark),
+        told: Told {
+            state,
+            mark: evidence.iter().filter(|_| rests).find_map(|fact| fact.mark),
+            fixture: fixture && state != State::Untested,
+        },
         passed,
         failed,
         evidence: newest_first(evidence),
@@ -216,21 +247,19 @@ pub struct Change {
     pub model: String,
     /// The endpoint.
     pub endpoint: String,
-    /// What was known, with its mark.
-    pub before: (State, Option<Mark>),
+    /// What was known.
+    pub before: Told,
     /// What is known.
-    pub after: (State, Option<Mark>),
+    pub after: Told,
 }
 
 /// Where two matrices differ in state or mark. What one of them does not have was untested.
 pub fn changes(before: &[Cell], after: &[Cell]) -> Vec<Change> {
-    type Sides = [(State, Option<Mark>); 2];
-    let mut all: BTreeMap<(&str, &str), Sides> = BTreeMap::new();
+    let mut all: BTreeMap<(&str, &str), [Told; 2]> = BTreeMap::new();
     for (side, cells) in [before, after].into_iter().enumerate() {
         for cell in cells {
-            let pair =
-                all.entry((&cell.model, &cell.endpoint)).or_insert([(State::Untested, None); 2]);
-            pair[side] = (cell.state, cell.mark);
+            let pair = all.entry((&cell.model, &cell.endpoint)).or_insert([Told::UNTESTED; 2]);
+            pair[side] = cell.told;
         }
     }
     let changed = all.into_iter().filter(|(_, [before, after])| before != after);
@@ -260,6 +289,7 @@ mod tests {
             at: Timestamp::from_second(86_400 * day).unwrap(),
             record: format!("r{day}"),
             machine: "here".into(),
+            fixture: false,
         }
     }
 
@@ -282,7 +312,7 @@ mod tests {
     ) {
         let cells = matrix(facts, probes);
         assert_eq!(cells.len(), 1, "{cells:?}");
-        assert_eq!((cells[0].state, cells[0].mark), expected, "{cells:?}");
+        assert_eq!((cells[0].told.state, cells[0].told.mark), expected, "{cells:?}");
         assert_eq!(cells[0].evidence.len(), evidence, "{cells:?}");
         assert_eq!(cells[0].evidence.len() + cells[0].beside.len(), facts.len());
     }
@@ -343,17 +373,25 @@ mod tests {
         let probes = [probe("mps", Some("no Mac"))];
         let before = matrix(&facts[..1], &probes);
         let after = matrix(&facts, &probes);
-        let states: Vec<_> = after.iter().map(|c| (c.endpoint.as_str(), c.state)).collect();
+        let states: Vec<_> = after.iter().map(|c| (c.endpoint.as_str(), c.told.state)).collect();
         assert_eq!(
             states,
             [("cpu", State::Full), ("cuda", State::Failing), ("mps", State::Absent)]
         );
         let changed = changes(&before, &after);
         assert_eq!(changed.len(), 1);
-        assert_eq!(
-            (changed[0].before, changed[0].after),
-            ((State::Untested, None), (State::Failing, REAL))
-        );
+        let failing = Told { state: State::Failing, mark: REAL, fixture: false };
+        assert_eq!((changed[0].before, changed[0].after), (Told::UNTESTED, failing));
         assert!(changes(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn what_was_made_up_weighs_nothing_beside_anything_else() {
+        let made = Fact { fixture: true, ..fact("cuda", REAL, PASSED, 1) };
+        let cells = matrix(std::slice::from_ref(&made), &[]);
+        assert_eq!(cells[0].told, Told { state: State::Full, mark: REAL, fixture: true });
+        let cells = matrix(&[made, fact("cuda", CLAIMED, None, 2)], &[]);
+        assert_eq!(cells[0].told, Told { state: State::Claimed, mark: CLAIMED, fixture: false });
+        assert_eq!((cells[0].evidence.len(), cells[0].beside.len()), (1, 1));
     }
 }

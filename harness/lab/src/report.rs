@@ -1,7 +1,8 @@
 //! The coverage matrix as Markdown and as a page of HTML that needs nothing else.
 //!
 //! What is counted is `coverage`; JSON is its own serialisation. Other reports are below: `browsers`, made of the
-//! pages of `page`, `certify`, `gate`, `history`, `migrate`, `trends` with the pictures of `chart`, and `validation`.
+//! pages of `page`, `certify`, `gate`, `history`, `migrate`, `quality`, `timing`, `trends` with the pictures of `chart`, and
+//! `validation`.
 
 pub mod browsers;
 pub mod certify;
@@ -12,9 +13,12 @@ pub mod gate_exchange;
 pub mod history;
 pub mod migrate;
 pub mod page;
+pub mod quality;
+pub mod timing;
 pub mod trends;
 pub mod validation;
 
+use crate::basis::Kind;
 use crate::coverage::{Cell, Counts};
 use crate::export::{is_obeyed, printable};
 use jiff::Timestamp;
@@ -68,8 +72,7 @@ fn describe(cell: &Cell) -> String {
 /// What kind of thing a number is: its mark, and whether ops ran elsewhere than on the device. Only numbers of one
 /// kind are comparable.
 pub fn kind(mark: Option<Mark>, fell_back: bool) -> String {
-    let mark = mark.map_or("unopened", Mark::name);
-    if fell_back { format!("{mark} with fallbacks") } else { mark.to_owned() }
+    Kind { mark, fallbacks: fell_back, fixture: false }.name()
 }
 
 /// Endpoint and reason of everything that is absent, each once.

@@ -219,6 +219,11 @@ impl Selection {
         Ok(Self { globs: globs.iter().map(compile).collect::<Result<_, _>>()?, endpoints })
     }
 
+    /// Whether a glob matches this id, or nothing was said of cases.
+    pub fn takes(&self, case: &str) -> bool {
+        self.globs.is_empty() || self.globs.iter().any(|glob| glob.is_match(case))
+    }
+
     /// The ids of the stored cases that are asked for.
     ///
     /// # Errors
@@ -237,11 +242,10 @@ impl Selection {
                 return Err(SelectionError::NoEndpoint { name: name.clone(), known });
             }
         }
-        let any = |id: &String| self.globs.is_empty() || self.globs.iter().any(|g| g.is_match(id));
         let there = |case: &CaseId| {
             self.endpoints.is_empty() || self.endpoints.iter().any(|e| e == case.endpoint.as_str())
         };
-        let chosen = ids.into_iter().zip(stored).filter(|(id, case)| any(id) && there(case));
+        let chosen = ids.into_iter().zip(stored).filter(|(id, case)| self.takes(id) && there(case));
         let chosen: BTreeSet<_> = chosen.map(|(id, _)| id).collect();
         if chosen.is_empty() && !stored.is_empty() {
             Err(SelectionError::Apart)

@@ -1,6 +1,6 @@
 //! `report browsers`: what runs in which browser, and a page per model with its endpoints side by side.
 
-use super::{Format, give, write};
+use super::{Format, give, terminal, write};
 use crate::cases::Cases;
 use crate::context::Context;
 use crate::output;
@@ -8,8 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use proofmark::environment::machine;
 use proofmark_lab::browsers::{Browsers, browsers};
 use proofmark_lab::report::browsers::pages;
-use proofmark_lab::report::page::{Block, Cell, Links, Page, html, markdown};
-use std::fmt::Write as _;
+use proofmark_lab::report::page::{Links, Page, html, markdown};
 use std::path::{Path, PathBuf};
 
 /// Flags of `report browsers`.
@@ -79,29 +78,4 @@ fn write_pages(known: &Browsers, folder: &Path, format: Format) -> Result<()> {
         write(&path, render(&[page], Links::Files))?;
     }
     Ok(())
-}
-
-fn terminal(page: &Page) -> String {
-    let mut text = format!("{}\n", page.title);
-    for block in &page.blocks {
-        let _ = match block {
-            Block::Heading(line) | Block::Text(line) => writeln!(text, "{line}"),
-            // A terminal shows none.
-            Block::Picture(_) => Ok(()),
-            Block::Table(rows) => {
-                let cells = |row: &Vec<Cell>| row.iter().map(cell).collect::<Vec<_>>();
-                let mut table = output::table(rows.first().map(cells).unwrap_or_default());
-                for row in rows.iter().skip(1) {
-                    table.add_row(cells(row));
-                }
-                writeln!(text, "{table}")
-            }
-        };
-    }
-    text + "\n"
-}
-
-/// What a terminal has room for: the lines, or what there is where there are none.
-fn cell(cell: &Cell) -> String {
-    if cell.lines.is_empty() { cell.more.join("\n") } else { cell.lines.join("\n") }
 }

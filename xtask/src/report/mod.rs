@@ -3,10 +3,14 @@
 mod browsers;
 mod compat;
 mod coverage;
+mod quality;
+mod timing;
 
 use crate::context::Context;
 use crate::output;
 use anyhow::{Context as _, Result};
+use proofmark_lab::report::page::{Block, Cell, Page};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,6 +29,10 @@ enum Report {
     Compat(compat::Args),
     /// Models in browsers: what runs where and why not, and a page per model with its endpoints side by side
     Browsers(browsers::Args),
+    /// How long everything takes, everywhere, ranked among equals, with what bounds it and what follows
+    Timing(timing::Args),
+    /// How old, noisy, complete and consistent what is stored is
+    Quality(quality::Args),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -35,6 +43,21 @@ enum Format {
     Table,
 }
 
+/// Formats of a report that has a row per case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum RowFormat {
+    /// For a terminal
+    Table,
+    /// For people
+    Markdown,
+    /// For people, one page that loads nothing
+    Html,
+    /// For programs, everything
+    Json,
+    /// For programs and spreadsheets, the rows, each with its mark
+    Csv,
+}
+
 impl Args {
     /// Prints or writes the report.
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode> {
@@ -42,6 +65,8 @@ impl Args {
             Report::Coverage(args) => args.run(context)?,
             Report::Compat(args) => args.run(context)?,
             Report::Browsers(args) => args.run(context)?,
+            Report::Timing(args) => args.run(context)?,
+            Report::Quality(args) => args.run(context)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -59,4 +84,40 @@ fn give(text: String, format: Format, out: Option<&Path>) -> Result<()> {
 fn write(path: &Path, text: String) -> Result<()> {
     std::fs::write(path, text)
         .with_context(|| format!("failed to write the report {}", path.display()))
+}
+
+/// Prints a report, or writes it into a file; rows for programs are printed as they are.
+fn put(out: Option<&Path>, text: String, format: RowFormat) -> Result<()> {
+    match (out, format) {
+        (Some(path), _) => write(path, text),
+        (None, RowFormat::Csv) => output::print_raw(&text),
+        (None, RowFormat::Json) => output::print_json_text(&text),
+        (None, _) => output::print(&text),
+    }
+}
+
+/// A page as a terminal shows it.
+fn terminal(page: &Page) -> String {
+    let mut text = format!("{}\n", page.title);
+    for block in &page.blocks {
+        let _ = match block {
+            Block::Heading(line) | Block::Text(line) => writeln!(text, "{line}"),
+            // A terminal shows none.
+            Block::Picture(_) => Ok(()),
+            Block::Table(rows) => {
+                let cells = |row: &Vec<Cell>| row.iter().map(cell).collect::<Vec<_>>();
+                let mut table = output::table(rows.first().map(cells).unwrap_or_default());
+                for row in rows.iter().skip(1) {
+                    table.add_row(cells(row));
+                }
+                writeln!(text, "{table}")
+            }
+        };
+    }
+    text + "\n"
+}
+
+/// What a terminal has room for: the lines, or what there is where there are none.
+fn cell(cell: &Cell) -> String {
+    if cell.lines.is_empty() { cell.more.join("\n") } else { cell.lines.join("\n") }
 }

@@ -2,11 +2,11 @@
 //!
 //! What is known is `crate::compat`. A state stands beside the mark of what it rests on.
 
-use super::page::{Block, Cell, Page};
+use super::page::{Block, Cell, Page, opening};
 use super::time;
-use crate::compat::{self, Change, Fact, State};
+use crate::basis::{Basis, Kind};
+use crate::compat::{self, Change, Fact, State, Told};
 use jiff::Timestamp;
-use proofmark::Mark;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub struct Compat {
     /// Until when facts were taken.
     pub until: Timestamp,
     /// Facts by mark: what the report rests on.
-    pub rests_on: BTreeMap<&'static str, usize>,
+    pub rests_on: Basis,
     /// The matrix.
     pub cells: Vec<compat::Cell>,
     /// Since when changes are told; nothing if nobody asked.
@@ -42,40 +42,32 @@ impl Compat {
         cells: Vec<compat::Cell>,
         before: Option<(Timestamp, Vec<compat::Cell>)>,
     ) -> Self {
-        let mut rests_on = BTreeMap::new();
-        for mark in [Mark::Real, Mark::Software, Mark::Simulated, Mark::Claimed] {
-            rests_on.insert(mark.name(), 0);
-        }
-        for fact in cells.iter().flat_map(|cell| cell.evidence.iter().chain(&cell.beside)) {
-            *rests_on.entry(mark_name(fact.mark)).or_default() += 1;
-        }
+        let facts = cells.iter().flat_map(|cell| cell.evidence.iter().chain(&cell.beside));
+        let rests_on = Basis::of(facts.map(Fact::kind));
         let changes =
             before.as_ref().map_or_else(Vec::new, |(_, before)| compat::changes(before, &cells));
         Self { until, rests_on, cells, since: before.map(|(since, _)| since), changes }
     }
 }
 
-fn mark_name(mark: Option<Mark>) -> &'static str {
-    mark.map_or("unopened", Mark::name)
-}
-
 /// `full (real)`; a state without evidence stands alone.
-pub fn state((state, mark): (State, Option<Mark>)) -> String {
+pub fn state(told: Told) -> String {
+    let Told { state, mark, fixture } = told;
+    let name = state.name();
     match state {
         State::Full | State::Partial | State::Failing => {
-            format!("{} ({})", state.name(), mark_name(mark))
+            format!("{name} ({})", Kind { mark, fallbacks: false, fixture }.name())
         }
-        State::Absent | State::Simulated | State::Claimed | State::Untested => {
-            state.name().to_owned()
+        State::Absent | State::Simulated | State::Claimed | State::Untested if fixture => {
+            format!("{name} (fixture)")
         }
+        State::Absent | State::Simulated | State::Claimed | State::Untested => name.to_owned(),
     }
 }
 
 /// What the report rests on, as a sentence.
 pub fn basis(report: &Compat) -> String {
-    let counts: Vec<String> =
-        report.rests_on.iter().map(|(mark, count)| format!("{count} {mark}")).collect();
-    format!("Until {} it rests on facts: {}.", time(report.until), counts.join(", "))
+    format!("Until {} it rests on {}.", time(report.until), report.rests_on.sentence("facts"))
 }
 
 /// The matrix as rows of text: a header, then a row per model.
@@ -84,7 +76,7 @@ pub fn rows(report: &Compat) -> Vec<Vec<String>> {
         report.cells.iter().map(|cell| cell.endpoint.as_str()).collect();
     let mut models: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
     for cell in &report.cells {
-        let told = state((cell.state, cell.mark));
+        let told = state(cell.told);
         models.entry(&cell.model).or_default().insert(&cell.endpoint, told);
     }
     let header = std::iter::once("model").chain(endpoints.iter().copied()).map(str::to_owned);
@@ -112,8 +104,8 @@ pub fn changed(report: &Compat) -> Vec<Vec<String>> {
 
 /// The pages: the matrix with the changes, then one per model with the evidence of its cells.
 pub fn pages(report: &Compat) -> Vec<Page> {
-    let mut blocks = vec![Block::Text(basis(report)), Block::Table(matrix(report))];
-    blocks.push(Block::Text(LEGEND.to_owned()));
+    let mut blocks = opening(&report.rests_on, basis(report));
+    blocks.extend([Block::Table(matrix(report)), Block::Text(LEGEND.to_owned())]);
     if let Some(since) = report.since {
         blocks.push(Block::Heading(format!("Changes since {}", time(since))));
         blocks.push(match report.changes.is_empty() {
@@ -151,7 +143,7 @@ fn page_name(model: &str) -> String {
 fn of_model(report: &Compat, model: &str) -> Page {
     let mut blocks = Vec::new();
     for cell in report.cells.iter().filter(|cell| cell.model == model) {
-        let told = state((cell.state, cell.mark));
+        let told = state(cell.told);
         blocks.push(Block::Heading(format!("{}: {told}", cell.endpoint)));
         for absence in &cell.absences {
             let why = absence.absence.as_deref().unwrap_or_default();
@@ -180,12 +172,11 @@ fn evidence(what: &str, facts: &[Fact]) -> Vec<Vec<Cell>> {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(facts.iter().take(SHOWN).map(|fact| {
         let outcome = fact.outcome.map_or("not run", |outcome| outcome.name());
-        let help = if fact.fallbacks { " with fallbacks" } else { "" };
         let message = fact.message.as_deref().and_then(|text| text.lines().next());
         vec![
             fact.case.clone(),
-            mark_name(fact.mark).to_owned(),
-            format!("{outcome}{help}"),
+            fact.kind().name(),
+            outcome.to_owned(),
             message.unwrap_or_default().to_owned(),
             fact.machine.clone(),
             time(fact.at),
@@ -199,6 +190,7 @@ fn evidence(what: &str, facts: &[Fact]) -> Vec<Vec<Cell>> {
 mod tests {
     use super::super::page::{Links, html, markdown};
     use super::*;
+    use proofmark::Mark;
     use proofmark::record::Outcome;
 
     fn fact(endpoint: &str, mark: Mark, outcome: Option<Outcome>) -> Fact {
@@ -213,6 +205,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             record: "r-1".into(),
             machine: "here".into(),
+            fixture: false,
         }
     }
 
@@ -237,12 +230,26 @@ mod tests {
                 ["m<1>", "full (real)", "simulated", "failing (software)"]
             ]
         );
-        assert!(basis(&report).contains("1 real, 1 simulated, 1 software"), "{}", basis(&report));
+        assert!(
+            basis(&report).contains("3 facts: 1 real, 1 software, 1 simulated, 0 claimed"),
+            "{}",
+            basis(&report)
+        );
         assert_eq!(changed(&report)[1], ["m<1>", "cpu", "failing (real)", "full (real)"]);
         let text = markdown(&pages(&report), Links::Within);
         assert!(text.contains("r-1") && text.contains("it \\| said") && !text.contains("more |"));
         let text = html(&pages(&report), Links::Within);
         assert!(text.contains("m&lt;1&gt;") && !text.contains("m<1>"), "{text}");
         assert!(text.contains("default-src 'none'"));
+    }
+
+    #[test]
+    fn what_was_made_up_says_so_at_the_head_and_beside_its_mark() {
+        let made = Fact { fixture: true, ..fact("cpu", Mark::Real, Some(Outcome::Passed)) };
+        let report = Compat::new(Timestamp::UNIX_EPOCH, compat::matrix(&[made], &[]), None);
+        assert_eq!(rows(&report)[1][1], "full (fixture real)");
+        let text = markdown(&pages(&report), Links::Within);
+        assert!(text.contains("FIXTURE:") && text.contains("| fixture real |"), "{text}");
+        assert!(!markdown(&pages(&self::report()), Links::Within).contains("FIXTURE"));
     }
 }

@@ -4,6 +4,8 @@
 //! pictures inside, Markdown refers to files for them.
 
 use super::{STYLE, chart, escape_html, escape_markdown};
+use crate::basis::{BANNER, Basis};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// A page, or a part of one long document.
@@ -94,6 +96,37 @@ impl From<&str> for Cell {
     }
 }
 
+/// A table whose first row is its header.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Vec<Vec<Cell>> {
+    let mut table = vec![header.map(Cell::from).to_vec()];
+    table.extend(rows.map(|row| row.map(|text| Cell::from(text.as_str())).to_vec()));
+    table
+}
+
+/// A table with a row and a column for each name of lines; `corner` says what the rows are.
+pub(super) fn matrix(
+    corner: &str,
+    lines: &BTreeMap<&str, BTreeMap<&str, Vec<String>>>,
+) -> Vec<Vec<Cell>> {
+    let columns: BTreeSet<&str> = lines.values().flat_map(|row| row.keys().copied()).collect();
+    let header = std::iter::once(corner).chain(columns.iter().copied());
+    let mut table = vec![header.map(Cell::from).collect::<Vec<_>>()];
+    table.extend(lines.iter().map(|(name, row)| {
+        let of = |column: &&str| Cell::lines(row.get(*column).cloned().unwrap_or_default());
+        std::iter::once(Cell::from(*name)).chain(columns.iter().map(of)).collect()
+    }));
+    table
+}
+
+/// With what a report opens: a banner if some of it is made up, and what it rests on.
+pub(super) fn opening(basis: &Basis, sentence: String) -> Vec<Block> {
+    let banner = basis.has_fixture().then(|| BANNER.to_owned());
+    banner.into_iter().chain([sentence]).map(Block::Text).collect()
+}
+
 /// Where the pages are beside each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
@@ -134,7 +167,7 @@ pub fn html(pages: &[Page], links: Links) -> String {
                 Block::Text(paragraph) => {
                     let _ = writeln!(text, "<p>{}</p>", escape_html(paragraph));
                 }
-                Block::Table(rows) => html_table(&mut text, rows, links),
+                Block::Table(rows) => html_table(&mut text, rows, links, None),
                 Block::Picture(picture) => text.push_str(&picture.svg),
             }
         }
@@ -143,17 +176,31 @@ pub fn html(pages: &[Page], links: Links) -> String {
     text
 }
 
-/// A table of HTML whose first row and first column name the others.
-pub(super) fn html_table(text: &mut String, rows: &[Vec<Cell>], links: Links) {
-    text.push_str("<div class=\"scroll\"><table>\n");
+/// A table of HTML whose first row and first column name the others, and the caption all of it. It may be wider than the
+/// screen, so that the keyboard must be able to scroll it.
+pub(super) fn html_table(
+    text: &mut String,
+    rows: &[Vec<Cell>],
+    links: Links,
+    caption: Option<&str>,
+) {
+    text.push_str("<div class=\"scroll\" tabindex=\"0\"><table>\n");
+    if let Some(caption) = caption {
+        let _ = writeln!(text, "<caption>{}</caption>", escape_html(caption));
+    }
     for (index, row) in rows.iter().enumerate() {
         text.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
-            let tag = if index == 0 || column == 0 { "th" } else { "td" };
+            let tag = match (index, column) {
+                (0, _) => "th scope=\"col\"",
+                (_, 0) => "th scope=\"row\"",
+                _ => "td",
+            };
+            let end = if tag == "td" { "td" } else { "th" };
             // On a narrow screen, a long line would become a high tower.
             let is_long = cell.lines.iter().any(|line| line.len() > LONG);
             let class = if is_long { " class=\"long\"" } else { "" };
-            let _ = write!(text, "<{tag}{class}>{}</{tag}>", html_cell(cell, links));
+            let _ = write!(text, "<{tag}{class}>{}</{end}>", html_cell(cell, links));
         }
         text.push_str("</tr>\n");
     }

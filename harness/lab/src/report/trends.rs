@@ -4,8 +4,9 @@
 //! What is known is `crate::trend` and `crate::attribution`; the pictures are `chart`.
 
 use super::page::{Block, Cell, Page, Picture};
-use super::{chart, kind, time};
+use super::{chart, time};
 use crate::attribution::{Attribution, Suspect, short};
+use crate::basis::{BANNER, Kind, is_fixture};
 use crate::figures::duration_ns;
 use crate::history::SHORTEST;
 use crate::trend::{Analysed, Change};
@@ -109,7 +110,9 @@ fn pages(suite: &str, mut trends: Vec<&Analysed>, medium: Medium, names: &mut Na
     let header = ["trend", "latest change", "results", "latest", "change points"];
     let mut rows = vec![header.map(Cell::from).to_vec()];
     rows.extend(named.iter().map(|(trend, name)| row(trend, name, medium)));
-    let mut blocks = vec![Block::Text(LEGEND.to_owned())];
+    let banner = is_fixture(suite).then(|| Block::Text(BANNER.to_owned()));
+    let mut blocks: Vec<Block> = banner.into_iter().collect();
+    blocks.push(Block::Text(LEGEND.to_owned()));
     if medium == Medium::Html {
         let told = format!("the newest {} results say what they are when pointed at", chart::TOLD);
         blocks.push(Block::Text(format!("{CHART} Of a long trend, {told}.")));
@@ -127,10 +130,11 @@ fn has_page(trend: &Analysed, medium: Medium) -> bool {
     !trend.too_short && (found > 0 || medium == Medium::Html)
 }
 
-/// What kind of numbers a trend has.
+/// What kind of thing the numbers of a trend are.
 pub(super) fn kind_of(trend: &Analysed) -> String {
     let of = &trend.trend.kind;
-    kind(Some(of.mark), of.fallbacks)
+    let fixture = is_fixture(&trend.trend.suite);
+    Kind { mark: Some(of.mark), fallbacks: of.fallbacks, fixture }.name()
 }
 
 /// `m/cpu/f32/b1 · real · machine 0123456789ab`.

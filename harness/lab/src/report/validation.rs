@@ -240,7 +240,12 @@ fn table(text: &mut String, heading: &str, rows: Vec<Vec<String>>) {
     }
     let _ = writeln!(text, "<h2>{}</h2>", escape_html(heading));
     let cells = |row: Vec<String>| row.iter().map(|cell| Cell::from(cell.as_str())).collect();
-    page::html_table(text, &rows.into_iter().map(cells).collect::<Vec<_>>(), page::Links::Within);
+    page::html_table(
+        text,
+        &rows.into_iter().map(cells).collect::<Vec<_>>(),
+        page::Links::Within,
+        None,
+    );
 }
 
 /// The side of the picture, and where it begins.

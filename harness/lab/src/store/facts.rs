@@ -1,6 +1,7 @@
 //! What predictions are graded by: timed results with their memory, kind by kind.
 
 use super::{Store, StoreError};
+use crate::basis::is_fixture;
 use crate::simulate::reality::{Fact, Series};
 use crate::trend::trends;
 use proofmark::Mark;
@@ -17,7 +18,9 @@ impl Store {
         let memory = self.peaks().map_err(self.reading())?;
         let ran = trends(rows)
             .into_iter()
-            .filter(|trend| matches!(trend.kind.mark, Mark::Real | Mark::Software));
+            .filter(|trend| matches!(trend.kind.mark, Mark::Real | Mark::Software))
+            // What was made up grades nothing and teaches nothing.
+            .filter(|trend| !is_fixture(&trend.suite));
         let fact = |point: crate::trend::Point| Fact {
             peak_memory_bytes: memory.get(&point.record).copied(),
             point,

@@ -19,10 +19,12 @@ mod past;
 mod portions;
 mod predictions;
 mod probes;
+mod quality;
 mod query;
 mod runs;
 mod schema;
 mod staged;
+mod timing;
 mod trends;
 mod writer;
 

@@ -173,7 +173,7 @@ fn metrics(row: &Row<'_>, first: usize, stages: BTreeMap<String, u64>) -> duckdb
     })
 }
 
-fn mark(row: &Row<'_>, column: usize) -> duckdb::Result<Option<Mark>> {
+pub(super) fn mark(row: &Row<'_>, column: usize) -> duckdb::Result<Option<Mark>> {
     let name: Option<String> = row.get(column)?;
     Ok(name.and_then(|name| named(&MARKS, Mark::name, &name)))
 }
@@ -182,7 +182,7 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> duckdb::Result<Timestamp> {
     Ok(Timestamp::from_microsecond(row.get(column)?).unwrap_or(Timestamp::MIN))
 }
 
-fn doubles(list: Value) -> Vec<f64> {
+pub(super) fn doubles(list: Value) -> Vec<f64> {
     let (Value::List(values) | Value::Array(values)) = list else { return Vec::new() };
     let double = |value| if let Value::Double(number) = value { Some(number) } else { None };
     values.into_iter().filter_map(double).collect()

@@ -1,7 +1,7 @@
 //! `profile`: where the time of a case goes, op by op, beside what the machine attains in tests of its own.
 //!
 //! `find` finds the case, `measure` runs it, `roofs` measures the machine, `analysis` puts them together; `text`,
-//! `page`, `chart` and `trace` show the result. Outputs are not checked here: tests and measurements do that.
+//! `page`, `chart` and `trace` show the result, and `stored` keeps the roofs. Outputs are not checked here: tests and measurements do that.
 
 mod analysis;
 mod chart;
@@ -9,6 +9,7 @@ mod find;
 mod measure;
 mod page;
 mod roofs;
+mod stored;
 mod text;
 mod trace;
 mod units;
@@ -55,6 +56,7 @@ pub(super) fn run(args: &Args) -> Result<bool, Error> {
     if let Some(folder) = &args.out {
         write(folder, &profile)?;
     }
+    stored::keep(&case, &profile)?;
     let held = is_whole(&case, &profile);
     if !held {
         eprintln!(
