@@ -116,7 +116,7 @@ fn files_that_cannot_grow_lose_no_record_that_was_acknowledged() {
          try 3 \"$0\" report compat\n",
         test.display()
     );
-    check_ran(&script(&desk, &[], &(TRY.to_owned() + &steps)));
+    check_ran(&script(&desk, &[], &format!("{TRY}{steps}")));
     check_said(&desk, 1, 101, &["failed to write the record file", "File too large"]);
     check_said(&desk, 2, 2, &["results."]);
     check_said(&desk, 3, 2, &["results.duckdb"]);

@@ -73,11 +73,9 @@ enum Command {
     Scan(scan::Args),
     /// Take in legacy results in JSON, each number with its path and its mark
     Migrate(migrate::Args),
-    /// Keep the files of the store: put old ones together
-    Store(store::Args),
     /// Make the database anew from the record files
     Rebuild(rebuild::Args),
-    /// Keep the files of the store: back up, restore, check
+    /// Keep the files of the store: back up, restore, check, put old ones together
     Store(store::Args),
     /// A tool of a suite: models, verify, infer, …
     #[command(external_subcommand)]
@@ -109,7 +107,6 @@ fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => args.run(open),
         Command::Store(args) => args.run(&open()?),
         Command::Rebuild(args) => args.run(&open()?),
-        Command::Store(args) => args.run(&open()?),
         Command::Tool(words) => tool::run(&words, &open()?),
     }
 }
