@@ -1,14 +1,9 @@
 //! Results of record files as columns of their tables, which DuckDB takes by the thousand.
 
+use super::table::{Row, Table};
 use crate::stats;
-use duckdb::arrow::array::{
-    ArrayRef, Float64Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder,
-    UInt32Builder, UInt64Builder,
-};
-use duckdb::arrow::record_batch::RecordBatch;
 use proofmark::journal::lean::Lean;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The tables whose rows belong to a result. Their first column is its id.
 pub(super) const CHILDREN: [&str; 8] = [
@@ -25,7 +20,7 @@ pub(super) const CHILDREN: [&str; 8] = [
 /// Columns of the results that they are sorted by: case, machine, time.
 pub(super) const SORTED_BY: [usize; 3] = [4, 27, 2];
 
-/// The columns of the tables in their order, a letter each: see [`Column::new`].
+/// The columns of the tables in their order, a letter each: see [`Table::new`].
 const RESULTS: &str = "ttTttttttttttttFNfffnnnnnnntttnntttt";
 const PARTS: &str = "tstt";
 const CHILDREN_COLUMNS: [&str; 8] =
@@ -48,25 +43,6 @@ pub(super) struct Columns {
 pub(super) struct Named {
     columns: &'static str,
     pub(super) tables: BTreeMap<String, Table>,
-}
-
-/// Rows of one table.
-#[derive(Debug)]
-pub(super) struct Table {
-    columns: Vec<Column>,
-    /// Of each row the number of its result, or of its digest, among those beside it.
-    pub(super) owners: Vec<u32>,
-}
-
-#[derive(Debug)]
-enum Column {
-    Text(StringBuilder),
-    Time(TimestampMicrosecondBuilder),
-    Number(UInt64Builder),
-    Small(UInt32Builder),
-    Float(Float64Builder),
-    Numbers(ListBuilder<UInt64Builder>),
-    Floats(ListBuilder<Float64Builder>),
 }
 
 impl Default for Columns {
@@ -176,109 +152,5 @@ impl Named {
             self.tables.insert(name.to_owned(), Table::new(self.columns));
         }
         self.tables.get_mut(name).expect("it was put there")
-    }
-}
-
-impl Table {
-    fn new(columns: &str) -> Self {
-        Self { columns: columns.chars().map(Column::new).collect(), owners: Vec::new() }
-    }
-
-    fn row(&mut self, owner: u32, fill: impl FnOnce(&mut Row<'_>)) {
-        self.owners.push(owner);
-        let mut row = Row { columns: self.columns.iter_mut() };
-        fill(&mut row);
-        debug_assert!(row.columns.next().is_none(), "a row has a value for each column");
-    }
-
-    /// A row for each entry of a list; the first column is the same for all.
-    fn rows<T>(
-        &mut self,
-        owner: u32,
-        first: &str,
-        entries: &[T],
-        fill: impl Fn(&mut Row<'_>, u32, &T),
-    ) {
-        for (position, entry) in entries.iter().enumerate() {
-            self.row(owner, |row| fill(row.text(first), position as u32, entry));
-        }
-    }
-
-    /// The rows for DuckDB; nothing where there are none.
-    pub(super) fn batch(&mut self) -> Option<RecordBatch> {
-        let column = |(place, column): (usize, &mut Column)| {
-            // Columns go by their places, but Arrow wants them named.
-            (place.to_string(), column.finish(), true)
-        };
-        let columns = self.columns.iter_mut().enumerate().map(column);
-        let batch =
-            (!self.owners.is_empty()).then(|| RecordBatch::try_from_iter_with_nullable(columns));
-        batch.map(|batch| batch.expect("columns of one table are of one length"))
-    }
-}
-
-/// A row that is being filled, from its first column on.
-struct Row<'t> {
-    columns: std::slice::IterMut<'t, Column>,
-}
-
-macro_rules! fills {
-    ($($(#[$doc:meta])* $name:ident($kind:ident, $value:ident: $type:ty) $append:expr;)*) => {
-        impl Row<'_> {
-            $($(#[$doc])* fn $name(&mut self, $value: $type) -> &mut Self {
-                let Some(Column::$kind(builder)) = self.columns.next() else {
-                    unreachable!("a column of another kind is next")
-                };
-                $append(builder);
-                self
-            })*
-        }
-    };
-}
-
-fills! {
-    text(Text, value: &str) |b: &mut StringBuilder| b.append_value(value);
-    maybe_text(Text, value: Option<&str>) |b: &mut StringBuilder| b.append_option(value);
-    time(Time, value: i64) |b: &mut TimestampMicrosecondBuilder| b.append_value(value);
-    number(Number, value: u64) |b: &mut UInt64Builder| b.append_value(value);
-    maybe_number(Number, value: Option<u64>) |b: &mut UInt64Builder| b.append_option(value);
-    small(Small, value: u32) |b: &mut UInt32Builder| b.append_value(value);
-    float(Float, value: f64) |b: &mut Float64Builder| b.append_value(value);
-    maybe_float(Float, value: Option<f64>) |b: &mut Float64Builder| b.append_option(value);
-    numbers(Numbers, values: &[u64]) |b: &mut ListBuilder<UInt64Builder>| {
-        b.values().append_slice(values);
-        b.append(true);
-    };
-    floats(Floats, values: &[f64]) |b: &mut ListBuilder<Float64Builder>| {
-        b.values().append_slice(values);
-        b.append(true);
-    };
-}
-
-impl Column {
-    /// A column by its letter; a capital one is of lists, or of times.
-    fn new(letter: char) -> Self {
-        match letter {
-            't' => Self::Text(StringBuilder::new()),
-            'T' => Self::Time(TimestampMicrosecondBuilder::new()),
-            'n' => Self::Number(UInt64Builder::new()),
-            's' => Self::Small(UInt32Builder::new()),
-            'f' => Self::Float(Float64Builder::new()),
-            'N' => Self::Numbers(ListBuilder::new(UInt64Builder::new())),
-            'F' => Self::Floats(ListBuilder::new(Float64Builder::new())),
-            _ => unreachable!("no kind of column has the letter {letter}"),
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Time(builder) => Arc::new(builder.finish()),
-            Self::Number(builder) => Arc::new(builder.finish()),
-            Self::Small(builder) => Arc::new(builder.finish()),
-            Self::Float(builder) => Arc::new(builder.finish()),
-            Self::Numbers(builder) => Arc::new(builder.finish()),
-            Self::Floats(builder) => Arc::new(builder.finish()),
-        }
     }
 }

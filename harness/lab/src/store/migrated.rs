@@ -1,11 +1,11 @@
 //! From lines of migrated contents to their tables, and back to what is known of files.
 
+use super::table::Table;
 use super::{Store, StoreError};
 use crate::migrate::RULES;
 use crate::migrate::extract::{Extracted, Outcome};
 use crate::migrate::lines::{self, Content, Line, Reader, Source};
 use duckdb::{Connection, Row, params, params_from_iter};
-use proofmark::Mark;
 use proofmark::journal::Fault;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -280,20 +280,8 @@ fn add_source(connection: &Connection, source: &Source) -> duckdb::Result<()> {
     Ok(())
 }
 
-/// What is appended, before it is brought together: what numbers share stands once.
-const STAGES: &str = "
-CREATE OR REPLACE TEMP TABLE staged_groups (
-    id UBIGINT, source_file VARCHAR, model VARCHAR, endpoint VARCHAR, mark VARCHAR, reason VARCHAR, precision VARCHAR,
-    batch_size UBIGINT, measured_at VARCHAR, sha256 VARCHAR, rules UINTEGER);
-CREATE OR REPLACE TEMP TABLE staged_names (
-    id UBIGINT, metric VARCHAR, statistic VARCHAR, unit VARCHAR, note VARCHAR, name VARCHAR);
-CREATE OR REPLACE TEMP TABLE staged_rows (group_id UBIGINT, name_id UBIGINT, json_path VARCHAR, raw VARCHAR, value DOUBLE);";
-const BRING_TOGETHER: &str = "
-INSERT INTO migrated_results
-SELECT source_file, json_path, model, endpoint, metric, statistic, value, unit, mark, reason, note, precision, batch_size,
-       measured_at, name, raw, sha256, rules
-FROM staged_rows JOIN staged_groups g ON g.id = group_id JOIN staged_names n ON n.id = name_id";
-const CLEAR: &str = "DROP TABLE staged_rows; DROP TABLE staged_names; DROP TABLE staged_groups;";
+/// The columns of the table of numbers in their order.
+const COLUMNS: &str = "ttttttftttttntttts";
 
 fn add_contents(connection: &Connection, contents: &[Box<Content>]) -> duckdb::Result<usize> {
     let list = "coalesce(string_split(nullif(?, ''), chr(10)), [])";
@@ -313,55 +301,33 @@ fn add_contents(connection: &Connection, contents: &[Box<Content>]) -> duckdb::R
             c.not_understood.join("\n")
         ])?;
     }
-    connection.execute_batch(STAGES)?;
-    stage(connection, contents)?;
-    let count = connection.execute(BRING_TOGETHER, [])?;
-    connection.execute_batch(CLEAR)?;
+    let mut numbers = Table::new(COLUMNS);
+    contents.iter().for_each(|content| add_numbers(&mut numbers, content));
+    let Some(batch) = numbers.batch() else { return Ok(0) };
+    let count = batch.num_rows();
+    let mut appender = connection.appender("migrated_results")?;
+    appender.append_record_batch(batch)?;
+    appender.flush()?;
     Ok(count)
 }
 
-fn stage(connection: &Connection, contents: &[Box<Content>]) -> duckdb::Result<()> {
-    let appender = |table| connection.appender_to_catalog_and_db(table, "temp", "main");
-    let (mut groups, mut names, mut rows) =
-        (appender("staged_groups")?, appender("staged_names")?, appender("staged_rows")?);
-    let (mut group_id, mut first_name) = (0_u64, 0_u64);
-    for c in contents {
-        for (id, name) in (first_name..).zip(&c.names) {
-            names.append_row(params![
-                id,
-                name.metric,
-                name.statistic,
-                name.unit,
-                name.note,
-                name.name
-            ])?;
+fn add_numbers(numbers: &mut Table, content: &Content) {
+    for group in &content.groups {
+        for number in &group.rows {
+            let name = &content.names[number.naming];
+            numbers.row(0, |row| {
+                row.text(&content.source_file).text(&number.path);
+                for text in [&group.model, &group.endpoint, &name.metric, &name.statistic] {
+                    row.maybe_text(text.as_deref());
+                }
+                row.maybe_float(number.value).maybe_text(name.unit.as_deref());
+                row.text(group.mark.name()).text(&group.reason).maybe_text(name.note.as_deref());
+                row.maybe_text(group.precision.as_deref()).maybe_number(group.batch_size);
+                row.maybe_text(group.measured_at.as_deref()).text(&name.name).text(&number.raw);
+                row.text(&content.sha256).small(content.rules);
+            });
         }
-        for group in &c.groups {
-            let mark = if group.mark == Mark::Simulated { "simulated" } else { "claimed" };
-            groups.append_row(params![
-                group_id,
-                c.source_file,
-                group.model,
-                group.endpoint,
-                mark,
-                group.reason,
-                group.precision,
-                group.batch_size,
-                group.measured_at,
-                c.sha256,
-                c.rules
-            ])?;
-            for row in &group.rows {
-                let name_id = first_name + row.naming as u64;
-                rows.append_row(params![group_id, name_id, row.path, row.raw, row.value])?;
-            }
-            group_id += 1;
-        }
-        first_name += c.names.len() as u64;
     }
-    groups.flush()?;
-    names.flush()?;
-    rows.flush()
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod query;
 mod runs;
 mod schema;
 mod staged;
+mod table;
 mod timing;
 mod trends;
 mod writer;
