@@ -5,6 +5,7 @@
 
 mod blocks;
 pub mod compaction;
+mod cursor;
 pub mod lean;
 
 pub use blocks::{Block, Blocks, is_compressed};
