@@ -5,6 +5,7 @@
 
 mod blocks;
 pub mod compaction;
+mod cursor;
 pub mod lean;
 
 pub use blocks::{Block, Blocks, is_compressed};
@@ -136,7 +137,7 @@ pub struct Chunk {
 pub fn read(path: &Path, offset: u64) -> io::Result<Chunk> {
     let mut blocks = Blocks::open(path, offset)?;
     let mut chunk = Chunk::default();
-    while let Some(block) = blocks.next()? {
+    while let Some(block) = blocks.read()? {
         for (offset, found) in block.lines() {
             match found.and_then(line) {
                 Ok(line) => chunk.lines.push(line),

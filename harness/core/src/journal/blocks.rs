@@ -63,7 +63,7 @@ impl Blocks {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<Block>> {
+    pub fn read(&mut self) -> io::Result<Option<Block>> {
         if self.has_ended {
             return Ok(None);
         }
@@ -108,7 +108,7 @@ impl Blocks {
 
 impl Block {
     /// How many bytes of the file it has.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.bytes.len() as u64
     }
 

@@ -78,7 +78,7 @@ fn judge(path: &Path, until: Timestamp) -> io::Result<Result<Old, String>> {
     }
     let mut blocks = Blocks::open(path, 0)?;
     let mut memory = Memory::default();
-    while let Some(block) = blocks.next()? {
+    while let Some(block) = blocks.read()? {
         let mut lean = Lean::default();
         for (offset, text) in block.lines() {
             let newest = text.and_then(|text| {

@@ -215,6 +215,12 @@ fn check(lean: &Lean<'_>, record: &Record) {
         summary: output.summary.to_string(),
     });
     assert_eq!(outputs.collect::<Vec<_>>(), record.outputs);
+    check_place(lean, record);
+}
+
+/// Holds the environment and the fingerprint against the record.
+#[track_caller]
+fn check_place(lean: &Lean<'_>, record: &Record) {
     let place = &lean.environment;
     let environment = Environment {
         machine: place.machine.to_string(),

@@ -3,7 +3,6 @@
 //! Nobody can take them for results of a run: the suite is `fixture`, the mark `simulated`, the adapter says so, and every
 //! name of a model and a machine begins with `fixture`. The same seed gives the same files.
 
-use fastrand::Rng;
 use jiff::Timestamp;
 use proofmark::journal::written;
 use proofmark::record::{
@@ -77,21 +76,43 @@ pub(crate) fn write(folder: &Path, results: usize, seed: u64) -> io::Result<()> 
     Ok(())
 }
 
+/// Numbers that are spread evenly: SplitMix64 (Steele, Lea & Flood, OOPSLA 2014) over a counter.
+struct Spread(u64);
+
+impl Spread {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// In [0, 1).
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
 /// One process of a suite that runs all cases on one day.
 struct Process {
     day: usize,
     machine: usize,
     run: String,
     environment: Environment,
-    random: Rng,
+    spread: Spread,
     ran: usize,
 }
 
 impl Process {
     fn new(day: usize, machine: usize, seed: u64) -> Self {
-        let mut random = Rng::with_seed(seed ^ (day * MACHINES + machine) as u64);
+        let mut spread = Spread(seed ^ (day * MACHINES + machine) as u64);
         let date = recorded_at(day, machine, 0).strftime("%Y%m%dT%H%M%S%3f").to_string();
-        let run = format!("{date}-{}-{:08x}", 1000 + random.u32(..30_000), random.u32(..));
+        let run = format!("{date}-{}-{:08x}", 1000 + spread.below(30_000), spread.below(1 << 32));
         let environment = Environment {
             machine: self::machine(machine),
             platform: "linux-x86_64".into(),
@@ -103,14 +124,14 @@ impl Process {
             commit: commit(day),
             boot: fingerprint::digest(format!("boot {machine} {}", day / 7))[..36].to_owned(),
         };
-        Self { day, machine, run, environment, random, ran: 0 }
+        Self { day, machine, run, environment, spread, ran: 0 }
     }
 
     /// The result of the next case: one of a hundred fails.
     fn next(&mut self) -> Record {
         let number = self.ran;
         self.ran += 1;
-        let failed = self.random.u32(..100) == 0;
+        let failed = self.spread.below(100) == 0;
         let samples = if failed { Samples::default() } else { self.samples(number) };
         let message = "outputs differ from the reference: y: error 2.1e-1 of the largest magnitude, tolerance 1e-4";
         Record {
@@ -143,8 +164,8 @@ impl Process {
         let level = level * (1.0 + 0.03 * ((self.day / 30 + number) % 4) as f64);
         let runs = (1e9 / SAMPLES as f64 / level).ceil().max(1.0);
         let latency = |_| {
-            let noise = 1.0 + 0.02 * (self.random.f64() + self.random.f64() - 1.0);
-            let slow = if self.random.u32(..50) == 0 { 1.3 } else { 1.0 };
+            let noise = 1.0 + 0.02 * (self.spread.unit() + self.spread.unit() - 1.0);
+            let slow = if self.spread.below(50) == 0 { 1.3 } else { 1.0 };
             (level * noise * slow * runs).round() / runs
         };
         let latency_ns = (0..SAMPLES).map(latency).collect();
@@ -157,18 +178,18 @@ impl Process {
         let wall_ns = runs.map(|(latency, runs)| latency * *runs as f64).sum::<f64>() as u64;
         let ran = !samples.latency_ns.is_empty();
         Metrics {
-            load_ns: Some(size * 9_000_000 + self.random.u64(..1_000_000)),
-            compile_ns: Some(size * 4_000_000 + self.random.u64(..1_000_000)),
-            first_run_ns: ran.then(|| size * 700_000 + self.random.u64(..100_000)),
-            peak_memory_bytes: Some((size * 40_000 + self.random.u64(..2_000)) * 4096),
+            load_ns: Some(size * 9_000_000 + self.spread.below(1_000_000)),
+            compile_ns: Some(size * 4_000_000 + self.spread.below(1_000_000)),
+            first_run_ns: ran.then(|| size * 700_000 + self.spread.below(100_000)),
+            peak_memory_bytes: Some((size * 40_000 + self.spread.below(2_000)) * 4096),
             items_per_run: Some(if number % 4 < 2 { 1 } else { 8 }),
             operations_per_run: Some(size * 2_000_000_000),
             bytes_per_run: Some(size * 90_000_000),
             measured: ran.then(|| Measured {
-                wall_ns: wall_ns + self.random.u64(..1_000_000),
-                cpu_ns: 2 * wall_ns - self.random.u64(..1_000_000),
-                clock_step_ns: 20 + self.random.u64(..10),
-                load: Some(self.random.u32(..8) as f64 / 4.0),
+                wall_ns: wall_ns + self.spread.below(1_000_000),
+                cpu_ns: 2 * wall_ns - self.spread.below(1_000_000),
+                clock_step_ns: 20 + self.spread.below(10),
+                load: Some(self.spread.below(8) as f64 / 4.0),
             }),
             telemetry: ran.then(|| self.telemetry(size)),
             ..Metrics::default()
@@ -178,14 +199,14 @@ impl Process {
     /// What a virtual machine tells: no frequency, no temperature, no power.
     fn telemetry(&mut self, size: u64) -> Telemetry {
         let at_ns: Vec<u64> =
-            (0..READINGS).map(|n| n * 101_000_000 + self.random.u64(..900_000)).collect();
+            (0..READINGS).map(|n| n * 101_000_000 + self.spread.below(900_000)).collect();
         let rates: Vec<u64> = at_ns[1..].to_vec();
-        let pages = |random: &mut Rng, least: u64| {
-            (0..READINGS).map(|_| ((least + random.u64(..500)) * 4096) as f64).collect()
+        let pages = |spread: &mut Spread, least: u64| {
+            (0..READINGS).map(|_| ((least + spread.below(500)) * 4096) as f64).collect()
         };
-        let resident = pages(&mut self.random, size * 30_000);
-        let available = pages(&mut self.random, 3_000_000);
-        let busy = rates.iter().map(|_| self.random.u32(..20) as f64 / 20.0).collect();
+        let resident = pages(&mut self.spread, size * 30_000);
+        let available = pages(&mut self.spread, 3_000_000);
+        let busy = rates.iter().map(|_| self.spread.below(20) as f64 / 20.0).collect();
         let series = |at_ns: &[u64], values| Series { at_ns: at_ns.to_vec(), values };
         let missing = |path: &str| format!("/{path}: No such file or directory (os error 2)");
         Telemetry {
@@ -197,10 +218,10 @@ impl Process {
             ]
             .into(),
             counters: [
-                ("process.involuntary_switches".into(), self.random.u64(..40)),
+                ("process.involuntary_switches".into(), self.spread.below(40)),
                 ("process.major_faults".into(), 0),
-                ("process.minor_faults".into(), self.random.u64(..2_000)),
-                ("process.voluntary_switches".into(), self.random.u64(..5_000)),
+                ("process.minor_faults".into(), self.spread.below(2_000)),
+                ("process.voluntary_switches".into(), self.spread.below(5_000)),
             ]
             .into(),
             absent: [
@@ -213,7 +234,7 @@ impl Process {
     }
 
     fn output(&mut self, failed: bool) -> OutputCheck {
-        let error = self.random.f64() * 1e-6;
+        let error = self.spread.unit() * 1e-6;
         OutputCheck {
             name: "last_hidden_state".into(),
             shape: vec![1, 128, 384],
@@ -221,7 +242,7 @@ impl Process {
             tolerance: 1e-4,
             summary: format!(
                 "mean -5.96e-3 std 2.14e-1 min -4.86e0 max 5.96e0 first 2.98e-2 -2.98e-1 2.98e-2 -1.79e-2\ndigest {:016x}",
-                self.random.u64(..)
+                self.spread.next()
             ),
         }
     }

@@ -120,9 +120,9 @@ impl Place<'_> {
                 continue;
             };
             let file = self.begun - 1;
-            match blocks.next().map_err(|error| (self.files[file].path.clone(), error))? {
+            match blocks.read().map_err(|error| (self.files[file].path.clone(), error))? {
                 Some(block) => {
-                    bytes += block.len();
+                    bytes += block.size();
                     found.push((file, block));
                 }
                 None => {
