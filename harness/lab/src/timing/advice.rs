@@ -168,8 +168,10 @@ fn batches(rows: &[Row]) -> Vec<Advice> {
         };
         let enough = members.iter().copied().find(|(_, row)| reach(row)[1] >= reach(best)[0]);
         let (Some((batch, chosen)), (first, least)) = (enough, members[0]) else { continue };
-        let [model, endpoint, device, precision, ..] = of;
-        let what = format!("{model} in {precision} on {endpoint} ({device}){}", of_rest(&rest));
+        let [model, endpoint, device, precision, machine, _] = of;
+        let rest = of_rest(&rest);
+        let what =
+            format!("{model} in {precision} on {endpoint} ({device}) of machine {machine}{rest}");
         let says = if batch == first {
             format!(
                 "A batch of {batch} is enough for {what}: {} items/s, and none of {} larger ones brings more that can be \
@@ -187,8 +189,9 @@ fn batches(rows: &[Row]) -> Vec<Advice> {
                 kind.name(),
             )
         };
-        let mut cited = vec![chosen, least, best];
-        cited.dedup_by(|a, b| a.record == b.record);
+        // That the others bring no more rests on them as well.
+        let others = members.iter().map(|(_, row)| *row).filter(|row| row.record != chosen.record);
+        let cited: Vec<&Row> = std::iter::once(chosen).chain(others).collect();
         all.push(made(says, kind, &cited));
     }
     all
@@ -307,10 +310,14 @@ mod tests {
         assert_eq!(advice.len(), 1, "{advice:?}");
         let says = &advice[0].says;
         assert!(
-            says.starts_with("Use a batch of 4 for bert-a in f32 on cpu (wood) at s8"),
+            says.starts_with(
+                "Use a batch of 4 for bert-a in f32 on cpu (wood) of machine here at s8"
+            ),
             "{says}"
         );
         assert!(says.contains("4.00 times those of batch 1"), "{says}");
+        assert_eq!(advice[0].rests_on.len(), 4, "what is no better is evidence too");
+        assert!(advice[0].rests_on[0].contains("/b4-s8"), "{advice:?}");
         let advice = found(&[at(1, 1.0), at(2, 2.0), at(4, 4.0)]);
         assert!(advice[0].says.starts_with("A batch of 1 is enough"), "{advice:?}");
     }
