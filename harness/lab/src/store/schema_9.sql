@@ -1,0 +1,471 @@
+-- Schema 9: what the tables refuse is said by the tables; views that answer the common questions.
+
+-- Rows of an older database that a check of this schema refuses, as text: no migration loses a row.
+CREATE TABLE set_aside (
+    table_name VARCHAR NOT NULL CHECK (table_name <> ''),
+    content VARCHAR NOT NULL CHECK (content <> '')
+);
+
+-- One row per record of a run. A run that took place is real or software: what was computed by a model is a prediction,
+-- what comes from elsewhere is imported or migrated. NaN and infinities are greater than every number to `isfinite`.
+CREATE TEMP TABLE earlier AS SELECT * FROM results;
+DROP TABLE results;
+CREATE TABLE results (
+    id VARCHAR PRIMARY KEY CHECK (id <> ''),
+    run VARCHAR NOT NULL CHECK (run <> ''),
+    recorded_at TIMESTAMP NOT NULL,
+    suite VARCHAR NOT NULL CHECK (suite <> ''),
+    case_id VARCHAR NOT NULL,
+    model VARCHAR NOT NULL CHECK (model <> ''),
+    endpoint VARCHAR NOT NULL CHECK (endpoint <> ''),
+    precision VARCHAR NOT NULL CHECK (precision <> ''),
+    shape VARCHAR NOT NULL CHECK (shape <> ''),
+    purpose VARCHAR NOT NULL CHECK (purpose IN ('test', 'measure')),
+    outcome VARCHAR NOT NULL
+        CHECK (outcome IN ('passed', 'failed', 'timed-out', 'crashed', 'skipped')),
+    mark VARCHAR CHECK (mark IN ('real', 'software')),
+    adapter VARCHAR,
+    driver VARCHAR,
+    message VARCHAR,
+    -- samples[i] is the mean latency in nanoseconds over iterations[i] runs.
+    samples DOUBLE[] NOT NULL,
+    iterations UBIGINT[] NOT NULL,
+    -- From the samples: median, and median absolute deviation over median.
+    latency_ns_median DOUBLE CHECK (latency_ns_median >= 0 AND isfinite(latency_ns_median)),
+    relative_noise DOUBLE CHECK (relative_noise >= 0 AND isfinite(relative_noise)),
+    -- Load, compile, first run and measured phase together.
+    busy_ns DOUBLE NOT NULL CHECK (busy_ns >= 0 AND isfinite(busy_ns)),
+    load_ns UBIGINT,
+    compile_ns UBIGINT,
+    first_run_ns UBIGINT,
+    peak_memory_bytes UBIGINT,
+    items_per_run UBIGINT,
+    operations_per_run UBIGINT,
+    bytes_per_run UBIGINT,
+    machine VARCHAR NOT NULL,
+    platform VARCHAR NOT NULL,
+    cpu VARCHAR NOT NULL,
+    threads UBIGINT NOT NULL,
+    memory_bytes UBIGINT NOT NULL,
+    rustc VARCHAR NOT NULL,
+    profile VARCHAR NOT NULL,
+    commit_id VARCHAR NOT NULL,
+    fingerprint VARCHAR NOT NULL,
+    CHECK (case_id = model || '/' || endpoint || '/' || precision || '/' || shape),
+    CHECK (len(samples) = len(iterations)),
+    CHECK (len(samples) = list_count(samples) AND len(iterations) = list_count(iterations)),
+    CHECK (list_min(samples) >= 0 AND isfinite(list_max(samples))),
+    -- A latency is that of samples: nothing else can bring one.
+    CHECK ((latency_ns_median IS NULL) = (len(samples) = 0)),
+    CHECK (relative_noise IS NULL OR latency_ns_median IS NOT NULL),
+    -- A number without a mark does not exist.
+    CHECK (mark IS NOT NULL OR (
+        outcome <> 'passed' AND len(samples) = 0 AND busy_ns = 0
+        AND load_ns IS NULL AND compile_ns IS NULL AND first_run_ns IS NULL
+        AND peak_memory_bytes IS NULL AND items_per_run IS NULL
+        AND operations_per_run IS NULL AND bytes_per_run IS NULL
+    ))
+);
+CREATE TEMP MACRO is_run(r) AS coalesce(
+    r.id <> '' AND r.run <> '' AND r.suite <> '' AND r.model <> '' AND r.endpoint <> '' AND r.precision <> '' AND r.shape <> ''
+    AND coalesce(r.mark IN ('real', 'software'), true)
+    AND isfinite(r.busy_ns) AND coalesce(isfinite(r.latency_ns_median), true) AND coalesce(isfinite(r.relative_noise), true)
+    AND r.case_id = r.model || '/' || r.endpoint || '/' || r.precision || '/' || r.shape
+    AND len(r.samples) = list_count(r.samples) AND len(r.iterations) = list_count(r.iterations)
+    AND coalesce(isfinite(list_max(r.samples)), true)
+    AND (r.latency_ns_median IS NULL) = (len(r.samples) = 0) AND (r.relative_noise IS NULL OR r.latency_ns_median IS NOT NULL)
+    AND (r.mark IS NOT NULL OR r.busy_ns = 0), false);
+INSERT INTO set_aside SELECT 'results', earlier::VARCHAR FROM earlier WHERE NOT is_run(earlier);
+INSERT INTO results BY NAME SELECT * FROM earlier WHERE is_run(earlier);
+DROP MACRO is_run;
+DROP TABLE earlier;
+
+-- Outputs against their references; the error is relative to the reference's largest magnitude.
+CREATE TEMP TABLE earlier AS SELECT * FROM outputs;
+DROP TABLE outputs;
+CREATE TABLE outputs (
+    result_id VARCHAR NOT NULL CHECK (result_id <> ''),
+    position UINTEGER NOT NULL,
+    name VARCHAR NOT NULL,
+    shape UBIGINT[] NOT NULL,
+    error DOUBLE CHECK (error >= 0 AND isfinite(error)),
+    tolerance DOUBLE NOT NULL CHECK (tolerance >= 0 AND isfinite(tolerance)),
+    summary VARCHAR NOT NULL,
+    PRIMARY KEY (result_id, position)
+);
+CREATE TEMP MACRO is_output(r) AS
+    r.result_id <> '' AND r.tolerance >= 0 AND isfinite(r.tolerance) AND coalesce(isfinite(r.error), true);
+INSERT INTO set_aside SELECT 'outputs', earlier::VARCHAR FROM earlier WHERE NOT is_output(earlier);
+INSERT INTO outputs BY NAME SELECT * FROM earlier WHERE is_output(earlier);
+DROP MACRO is_output;
+DROP TABLE earlier;
+
+-- Readings between the samples, each list over the same times; names end in their units, without one the unit is 1.
+CREATE TEMP TABLE earlier AS SELECT * FROM time_series;
+DROP TABLE time_series;
+CREATE TABLE time_series (
+    result_id VARCHAR NOT NULL CHECK (result_id <> ''),
+    name VARCHAR NOT NULL CHECK (name <> ''),
+    -- Nanoseconds from the first reading on.
+    at_ns UBIGINT[] NOT NULL,
+    readings DOUBLE[] NOT NULL,
+    PRIMARY KEY (result_id, name),
+    CHECK (len(at_ns) = len(readings)),
+    CHECK (len(at_ns) = list_count(at_ns) AND len(readings) = list_count(readings)),
+    CHECK (list_min(readings) >= 0 OR name LIKE '%celsius'),
+    CHECK (isfinite(list_min(readings)) AND isfinite(list_max(readings)))
+);
+CREATE TEMP MACRO is_series(r) AS
+    r.result_id <> '' AND r.name <> '' AND len(r.at_ns) = list_count(r.at_ns) AND len(r.readings) = list_count(r.readings)
+    AND coalesce(isfinite(list_min(r.readings)) AND isfinite(list_max(r.readings)), true);
+INSERT INTO set_aside SELECT 'time_series', earlier::VARCHAR FROM earlier WHERE NOT is_series(earlier);
+INSERT INTO time_series BY NAME SELECT * FROM earlier WHERE is_series(earlier);
+DROP MACRO is_series;
+DROP TABLE earlier;
+
+-- What each probe of an endpoint found; mark and reason exclude each other. What is here is real or software.
+CREATE TEMP TABLE earlier AS SELECT * FROM probes;
+DROP TABLE probes;
+CREATE TABLE probes (
+    id VARCHAR PRIMARY KEY CHECK (id <> ''),
+    recorded_at TIMESTAMP NOT NULL,
+    suite VARCHAR NOT NULL CHECK (suite <> ''),
+    machine VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL CHECK (endpoint <> ''),
+    mark VARCHAR CHECK (mark IN ('real', 'software')),
+    reason VARCHAR,
+    adapter VARCHAR,
+    driver VARCHAR,
+    CHECK ((mark IS NULL) = (reason IS NOT NULL))
+);
+CREATE TEMP MACRO is_probe(r) AS
+    r.id <> '' AND r.suite <> '' AND r.endpoint <> '' AND coalesce(r.mark IN ('real', 'software'), true);
+INSERT INTO set_aside SELECT 'probes', earlier::VARCHAR FROM earlier WHERE NOT is_probe(earlier);
+INSERT INTO probes BY NAME SELECT * FROM earlier WHERE is_probe(earlier);
+DROP MACRO is_probe;
+DROP TABLE earlier;
+
+-- One row per prediction of a model on a device. Times are in milliseconds.
+CREATE TEMP TABLE earlier AS SELECT * FROM predictions;
+DROP TABLE predictions;
+CREATE TABLE predictions (
+    id VARCHAR PRIMARY KEY CHECK (id <> ''),
+    made_at TIMESTAMP NOT NULL,
+    model VARCHAR NOT NULL CHECK (model <> ''),
+    shape VARCHAR NOT NULL CHECK (shape <> ''),
+    precision VARCHAR NOT NULL CHECK (precision <> ''),
+    device VARCHAR NOT NULL CHECK (device <> ''),
+    -- Null: any endpoint that runs on the device, on any machine that has it.
+    endpoint VARCHAR,
+    machine VARCHAR,
+    -- The mark of the results that may grade it.
+    reality VARCHAR NOT NULL CHECK (reality IN ('real', 'software')),
+    mark VARCHAR NOT NULL CHECK (mark = 'simulated'),
+    model_version UINTEGER NOT NULL,
+    -- Hashes of what was fitted, and of the kernels and the device's figures.
+    fit VARCHAR NOT NULL,
+    inputs VARCHAR NOT NULL,
+    predicted_ms DOUBLE NOT NULL CHECK (predicted_ms > 0),
+    -- The interval of 90 %.
+    low_ms DOUBLE NOT NULL CHECK (low_ms > 0 AND low_ms <= predicted_ms),
+    high_ms DOUBLE NOT NULL CHECK (high_ms >= predicted_ms AND isfinite(high_ms)),
+    confidence VARCHAR NOT NULL CHECK (confidence IN ('high', 'medium', 'low', 'unvalidated')),
+    -- The mean absolute error, as a part of one, that was validated near it; null if none was.
+    validated_error DOUBLE CHECK (validated_error >= 0 AND isfinite(validated_error)),
+    nearest_device VARCHAR NOT NULL,
+    extrapolated_share DOUBLE NOT NULL CHECK (extrapolated_share BETWEEN 0 AND 1.000001),
+    memory_bytes UBIGINT NOT NULL,
+    fits BOOLEAN NOT NULL,
+    CHECK (confidence <> 'unvalidated' OR validated_error IS NULL),
+    CHECK ((endpoint IS NULL) = (machine IS NULL))
+);
+CREATE TEMP MACRO is_prediction(r) AS
+    r.id <> '' AND r.model <> '' AND r.shape <> '' AND r.precision <> '' AND r.device <> '' AND isfinite(r.high_ms)
+    AND coalesce(isfinite(r.validated_error), true);
+INSERT INTO set_aside SELECT 'predictions', earlier::VARCHAR FROM earlier WHERE NOT is_prediction(earlier);
+INSERT INTO predictions BY NAME SELECT * FROM earlier WHERE is_prediction(earlier);
+DROP MACRO is_prediction;
+DROP TABLE earlier;
+
+-- What the results of an endpoint of a machine taught, in versions; one row more for each family that was left out.
+CREATE TEMP TABLE earlier AS SELECT * FROM lessons;
+DROP TABLE lessons;
+CREATE TABLE lessons (
+    id VARCHAR PRIMARY KEY CHECK (id <> ''),
+    made_at TIMESTAMP NOT NULL,
+    version UINTEGER NOT NULL CHECK (version > 0),
+    machine VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL CHECK (endpoint <> ''),
+    device VARCHAR NOT NULL CHECK (device <> ''),
+    reality VARCHAR NOT NULL CHECK (reality IN ('real', 'software')),
+    model_version UINTEGER NOT NULL,
+    -- The family whose results did not teach.
+    without VARCHAR,
+    -- Nanoseconds per run, kernel, operation and byte.
+    rates DOUBLE[] NOT NULL CHECK (len(rates) = list_count(rates)),
+    -- The results that taught.
+    records VARCHAR[] NOT NULL,
+    CHECK (list_min(rates) >= 0 AND isfinite(list_max(rates)))
+);
+CREATE TEMP MACRO is_lesson(r) AS
+    r.id <> '' AND r.endpoint <> '' AND r.device <> '' AND len(r.rates) = list_count(r.rates)
+    AND coalesce(list_min(r.rates) >= 0 AND isfinite(list_max(r.rates)), true);
+INSERT INTO set_aside SELECT 'lessons', earlier::VARCHAR FROM earlier WHERE NOT is_lesson(earlier);
+INSERT INTO lessons BY NAME SELECT * FROM earlier WHERE is_lesson(earlier);
+DROP MACRO is_lesson;
+DROP TABLE earlier;
+
+-- One row per number that another tool measured.
+CREATE TEMP TABLE earlier AS SELECT * FROM imported_results;
+DROP TABLE imported_results;
+CREATE TABLE imported_results (
+    file_id VARCHAR NOT NULL CHECK (file_id <> ''),
+    position UINTEGER NOT NULL,
+    tool VARCHAR NOT NULL CHECK (tool <> ''),
+    tool_version VARCHAR,
+    benchmark VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL CHECK (metric <> ''),
+    -- What the value is of the runs behind it: mean, median, p99, …
+    statistic VARCHAR NOT NULL CHECK (statistic <> ''),
+    value DOUBLE NOT NULL CHECK (isfinite(value)),
+    -- ns, 1/s, B/s, B, 1, W, …, or the tool's own; null if the tool writes none.
+    unit VARCHAR,
+    raw_value DOUBLE NOT NULL CHECK (isfinite(raw_value)),
+    raw_unit VARCHAR,
+    mark VARCHAR NOT NULL CHECK (mark = 'claimed'),
+    -- Runs behind the value.
+    runs UBIGINT,
+    -- In unit, with the runs of each where they are known.
+    samples DOUBLE[] NOT NULL,
+    iterations UBIGINT[] NOT NULL,
+    -- Where in the source it stands.
+    place VARCHAR NOT NULL CHECK (place <> ''),
+    PRIMARY KEY (file_id, position),
+    CHECK (len(samples) = list_count(samples) AND len(iterations) = list_count(iterations)),
+    CHECK (isfinite(list_min(samples)) AND isfinite(list_max(samples))),
+    CHECK (unit NOT IN ('ns', '1/s', 'B/s', 'B') OR (value >= 0 AND coalesce(list_min(samples) >= 0, true))),
+    CHECK (len(iterations) = 0 OR len(iterations) = len(samples))
+);
+CREATE TEMP MACRO is_imported(r) AS
+    r.file_id <> '' AND r.tool <> '' AND isfinite(r.raw_value)
+    AND len(r.samples) = list_count(r.samples) AND len(r.iterations) = list_count(r.iterations)
+    AND coalesce(isfinite(list_min(r.samples)) AND isfinite(list_max(r.samples)), true);
+INSERT INTO set_aside SELECT 'imported_results', earlier::VARCHAR FROM earlier WHERE NOT is_imported(earlier);
+INSERT INTO imported_results BY NAME SELECT * FROM earlier WHERE is_imported(earlier);
+DROP MACRO is_imported;
+DROP TABLE earlier;
+
+-- One row per number that was migrated.
+CREATE TEMP TABLE earlier AS SELECT * FROM migrated_results;
+DROP TABLE migrated_results;
+CREATE TABLE migrated_results (
+    source_file VARCHAR NOT NULL CHECK (source_file <> ''),
+    json_path VARCHAR NOT NULL CHECK (json_path <> ''),
+    model VARCHAR,
+    endpoint VARCHAR,
+    -- Ours; null if the name is not understood.
+    metric VARCHAR,
+    statistic VARCHAR,
+    -- In our unit; null if it is not understood.
+    value DOUBLE CHECK (isfinite(value)),
+    unit VARCHAR,
+    mark VARCHAR NOT NULL CHECK (mark IN ('simulated', 'claimed')),
+    -- Why it has this mark.
+    reason VARCHAR NOT NULL CHECK (reason <> ''),
+    -- Why it has no value.
+    note VARCHAR,
+    precision VARCHAR,
+    batch_size UBIGINT,
+    -- As the file has them.
+    measured_at VARCHAR,
+    name VARCHAR NOT NULL,
+    raw VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL CHECK (sha256 <> ''),
+    rules UINTEGER NOT NULL,
+    CHECK ((value IS NULL) = (unit IS NULL)),
+    CHECK ((value IS NULL) = (note IS NOT NULL)),
+    CHECK (value IS NULL OR metric IS NOT NULL),
+    -- Of what is understood, similarities alone have a sign.
+    CHECK (value >= 0 OR metric = 'similarity')
+);
+CREATE TEMP MACRO is_migrated(r) AS coalesce(isfinite(r.value) AND (r.value >= 0 OR r.metric = 'similarity'), true);
+INSERT INTO set_aside SELECT 'migrated_results', earlier::VARCHAR FROM earlier WHERE NOT is_migrated(earlier);
+INSERT INTO migrated_results BY NAME SELECT * FROM earlier WHERE is_migrated(earlier);
+DROP MACRO is_migrated;
+DROP TABLE earlier;
+
+-- The views below are promises, as latest_results is: their columns stay, and more may come.
+
+-- Where results were made, as far as records say it, apart by what the results prove.
+CREATE VIEW environments AS
+SELECT
+    machine, platform, cpu, threads, memory_bytes, rustc, profile, mark,
+    min(recorded_at) AS first_seen, max(recorded_at) AS last_seen, count(*) AS results
+FROM results
+GROUP BY ALL;
+
+-- Endpoints of machines, with what answered there, from results and probes.
+CREATE VIEW platforms AS
+SELECT
+    machine, endpoint, mark, adapter, driver,
+    min(recorded_at) AS first_seen, max(recorded_at) AS last_seen,
+    count(*) FILTER (of_run) AS results, count(*) FILTER (NOT of_run) AS probes
+FROM (
+    SELECT machine, endpoint, mark, adapter, driver, recorded_at, true AS of_run FROM results WHERE mark IS NOT NULL
+    UNION ALL
+    SELECT machine, endpoint, mark, adapter, driver, recorded_at, false FROM probes WHERE mark IS NOT NULL
+)
+GROUP BY machine, endpoint, mark, adapter, driver;
+
+-- Every probe with all that it found, and whether that is what the probe before it found.
+CREATE VIEW probe_log AS
+WITH told AS (
+    SELECT
+        id, recorded_at, suite, machine, endpoint, mark, reason, adapter, driver,
+        coalesce(limits, MAP {}) AS limits, coalesce(features, []) AS features, coalesce(details, MAP {}) AS details
+    FROM probes
+    LEFT JOIN (
+        SELECT probe_id, map(list(name ORDER BY name), list(value ORDER BY name)) AS limits FROM probe_limits GROUP BY probe_id
+    ) AS of_limits ON of_limits.probe_id = id
+    LEFT JOIN (
+        SELECT probe_id, list(name ORDER BY name) AS features FROM probe_features GROUP BY probe_id
+    ) AS of_features ON of_features.probe_id = id
+    LEFT JOIN (
+        SELECT probe_id, map(list(name ORDER BY name), list(value ORDER BY name)) AS details FROM probe_details GROUP BY probe_id
+    ) AS of_details ON of_details.probe_id = id
+), found AS (
+    SELECT *, row(mark, reason, adapter, driver, limits, features, details) AS finding FROM told
+)
+SELECT
+    * EXCLUDE (finding),
+    finding IS DISTINCT FROM lag(finding) OVER one_after_the_other
+        AND row_number() OVER one_after_the_other > 1 AS changed
+FROM found
+WINDOW one_after_the_other AS (PARTITION BY suite, machine, endpoint ORDER BY recorded_at, id);
+
+-- How much longer cases take on one platform than on another. Marks are never mixed, and results with fallbacks are left out.
+CREATE VIEW platform_relations AS
+WITH timed AS (
+    SELECT suite, model, precision, shape, machine, endpoint, mark, latency_ns_median, recorded_at
+    FROM latest_results
+    WHERE outcome = 'passed' AND fallbacks = 0 AND latency_ns_median > 0
+), pairs AS (
+    SELECT
+        base.machine AS base_machine, base.endpoint AS base_endpoint,
+        other.machine AS other_machine, other.endpoint AS other_endpoint, mark,
+        ln(other.latency_ns_median / base.latency_ns_median) AS log_ratio,
+        least(base.recorded_at, other.recorded_at) AS oldest, greatest(base.recorded_at, other.recorded_at) AS newest
+    FROM timed AS base JOIN timed AS other USING (suite, model, precision, shape, mark)
+    WHERE (base.machine, base.endpoint) <> (other.machine, other.endpoint)
+), spread AS (
+    SELECT
+        base_machine, base_endpoint, other_machine, other_endpoint, mark, count(*) AS cases,
+        avg(log_ratio) AS middle, stddev_samp(log_ratio) / sqrt(count(*)) AS error,
+        min(log_ratio) AS least, max(log_ratio) AS most, min(oldest) AS oldest, max(newest) AS newest
+    FROM pairs
+    GROUP BY ALL
+), scaled AS (
+    -- The 97.5 % quantile of Student's t with cases - 1 degrees of freedom; above 30 by the expansion of Cornish and
+    -- Fisher about 1.959963984540054, which is right to 5 digits there.
+    SELECT *, error * CASE
+        WHEN cases BETWEEN 2 AND 31 THEN [
+            12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139,
+            2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963,
+            2.079614, 2.073873, 2.068658, 2.063899, 2.059539, 2.055529, 2.051831, 2.048407, 2.045230, 2.042272
+        ][cases - 1]::DOUBLE
+        WHEN cases > 31 THEN 1.959963984540054 + 2.372271 / (cases - 1) + 2.822503 / (cases - 1) ** 2 + 2.555859 / (cases - 1) ** 3
+    END AS reach
+    FROM spread
+)
+SELECT
+    base_machine, base_endpoint, other_machine, other_endpoint, mark, cases,
+    exp(middle) AS ratio, exp(middle - reach) AS ratio_low, exp(middle + reach) AS ratio_high,
+    exp(least) AS ratio_least, exp(most) AS ratio_most,
+    mark = 'real' AS validated, oldest, newest
+FROM scaled;
+
+-- What the latest passing result of each case attains, beside the best that any of its kind attained on its platform.
+CREATE VIEW efficiency AS
+WITH rates AS (
+    SELECT
+        case_id, model, endpoint, precision, shape, machine, mark, latency_ns_median, fallbacks,
+        items_per_run * 1e9 / latency_ns_median AS items_per_s,
+        operations_per_run * 1e9 / latency_ns_median AS operations_per_s,
+        bytes_per_run * 1e9 / latency_ns_median AS bytes_per_s,
+        operations_per_run / nullif(bytes_per_run, 0) AS operations_per_byte,
+        recorded_at, id
+    FROM latest_results
+    WHERE outcome = 'passed' AND latency_ns_median > 0
+), best AS (
+    SELECT
+        *, max(operations_per_s) OVER alike AS best_operations_per_s, max(bytes_per_s) OVER alike AS best_bytes_per_s
+    FROM rates
+    WINDOW alike AS (PARTITION BY machine, endpoint, precision, mark, fallbacks > 0)
+)
+SELECT
+    * EXCLUDE (recorded_at, id),
+    operations_per_s / nullif(best_operations_per_s, 0) AS operations_of_best,
+    bytes_per_s / nullif(best_bytes_per_s, 0) AS bytes_of_best,
+    recorded_at, id
+FROM best;
+
+-- How each case ended on each machine over time: a row for each stretch of runs that ended alike.
+CREATE VIEW compatibility AS
+WITH runs AS (
+    SELECT
+        case_id, model, endpoint, precision, shape, machine, outcome, mark, recorded_at, id, message,
+        id IN (SELECT result_id FROM fallbacks) AS fell_back
+    FROM results
+), changes AS (
+    SELECT
+        *, row(outcome, mark, fell_back) IS DISTINCT FROM lag(row(outcome, mark, fell_back)) OVER over_time AS is_first
+    FROM runs
+    WINDOW over_time AS (PARTITION BY case_id, machine ORDER BY recorded_at, id)
+), stretches AS (
+    SELECT
+        *, count(*) FILTER (is_first) OVER (
+            PARTITION BY case_id, machine ORDER BY recorded_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS stretch
+    FROM changes
+), periods AS (
+    SELECT
+        case_id, any_value(model) AS model, any_value(endpoint) AS endpoint, any_value(precision) AS precision,
+        any_value(shape) AS shape, machine, any_value(outcome) AS outcome, any_value(mark) AS mark,
+        any_value(fell_back) AS fell_back, min(recorded_at) AS since, max(recorded_at) AS last_seen, count(*) AS runs,
+        arg_max(message, (recorded_at, id)) AS message, stretch
+    FROM stretches
+    GROUP BY case_id, machine, stretch
+)
+SELECT * EXCLUDE (stretch), lead(since) OVER (PARTITION BY case_id, machine ORDER BY stretch) AS until
+FROM periods;
+
+-- Device time of each op with its share of all ops of its result.
+CREATE VIEW op_profile AS
+SELECT
+    result_id, case_id, model, endpoint, precision, shape, machine, mark, recorded_at, position, name AS op, time_ns,
+    time_ns / nullif(sum(time_ns) OVER (PARTITION BY result_id), 0) AS share
+FROM op_times JOIN results ON results.id = result_id;
+
+-- What a run took before its measured phase: the stages of every run, and those that an endpoint has of its own, which
+-- explain them and are not added to them.
+CREATE VIEW stage_times AS
+SELECT id AS result_id, case_id, model, endpoint, machine, mark, recorded_at, stage, of_endpoint, time_ns
+FROM (
+    SELECT id AS result_id, unnest(['load', 'compile', 'first run']) AS stage,
+        unnest([load_ns, compile_ns, first_run_ns]) AS time_ns, false AS of_endpoint
+    FROM results
+    UNION ALL
+    SELECT result_id, stage, time_ns, true FROM stages
+) AS told JOIN results ON results.id = told.result_id
+WHERE time_ns IS NOT NULL;
+
+-- Each reading of the system while a case was measured.
+CREATE VIEW readings AS
+SELECT
+    result_id, case_id, model, endpoint, machine, mark, recorded_at, name,
+    CASE WHEN name LIKE '%_bytes' THEN 'B' WHEN name LIKE '%_hz' THEN 'Hz' WHEN name LIKE '%_celsius' THEN '°C'
+        WHEN name LIKE '%_w' THEN 'W' ELSE '1' END AS unit,
+    at_ns, reading
+FROM (
+    SELECT result_id, name, unnest(at_ns) AS at_ns, unnest(readings) AS reading FROM time_series
+) AS told JOIN results ON results.id = told.result_id;
