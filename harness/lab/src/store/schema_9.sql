@@ -87,14 +87,14 @@ CREATE TABLE outputs (
     result_id VARCHAR NOT NULL CHECK (result_id <> ''),
     position UINTEGER NOT NULL,
     name VARCHAR NOT NULL,
-    shape UBIGINT[] NOT NULL,
+    shape UBIGINT[] NOT NULL CHECK (len(shape) = list_count(shape)),
     error DOUBLE CHECK (error >= 0 AND isfinite(error)),
     tolerance DOUBLE NOT NULL CHECK (tolerance >= 0 AND isfinite(tolerance)),
     summary VARCHAR NOT NULL,
     PRIMARY KEY (result_id, position)
 );
 CREATE TEMP MACRO is_output(r) AS
-    r.result_id <> '' AND r.tolerance >= 0 AND isfinite(r.tolerance) AND coalesce(isfinite(r.error), true);
+    r.result_id <> '' AND len(r.shape) = list_count(r.shape) AND r.tolerance >= 0 AND isfinite(r.tolerance) AND coalesce(isfinite(r.error), true);
 INSERT INTO set_aside SELECT 'outputs', earlier::VARCHAR FROM earlier WHERE NOT is_output(earlier);
 INSERT INTO outputs BY NAME SELECT * FROM earlier WHERE is_output(earlier);
 DROP MACRO is_output;
