@@ -243,11 +243,12 @@ CREATE TABLE imported_results (
     PRIMARY KEY (file_id, position),
     CHECK (len(samples) = list_count(samples) AND len(iterations) = list_count(iterations)),
     CHECK (isfinite(list_min(samples)) AND isfinite(list_max(samples))),
-    CHECK (unit NOT IN ('ns', '1/s', 'B/s', 'B') OR (value >= 0 AND coalesce(list_min(samples) >= 0, true))),
+    CHECK (unit NOT IN ('ns', '1/s', 'B/s', 'B', 'Hz') OR (value >= 0 AND coalesce(list_min(samples) >= 0, true))),
     CHECK (len(iterations) = 0 OR len(iterations) = len(samples))
 );
 CREATE TEMP MACRO is_imported(r) AS
     r.file_id <> '' AND r.tool <> '' AND isfinite(r.raw_value)
+    AND coalesce(r.unit <> 'Hz' OR (r.value >= 0 AND coalesce(list_min(r.samples) >= 0, true)), true)
     AND len(r.samples) = list_count(r.samples) AND len(r.iterations) = list_count(r.iterations)
     AND coalesce(isfinite(list_min(r.samples)) AND isfinite(list_max(r.samples)), true);
 INSERT INTO set_aside SELECT 'imported_results', earlier::VARCHAR FROM earlier WHERE NOT is_imported(earlier);
@@ -469,3 +470,24 @@ SELECT
 FROM (
     SELECT result_id, name, unnest(at_ns) AS at_ns, unnest(readings) AS reading FROM time_series
 ) AS told JOIN results ON results.id = told.result_id;
+
+-- What devices told, from the files of the tools that asked them; the kind is the first word of a name.
+CREATE VIEW device_readings AS
+SELECT
+    file_id, position, source, r.tool, of_file.device, split_part(metric, '.', 1) AS kind, benchmark AS part, metric,
+    r.value, unit, of_reading.at, r.mark, imported_at, place
+FROM imported_results AS r
+JOIN imported_files AS f ON f.id = file_id
+LEFT JOIN (SELECT file_id, value AS device FROM imported_file_details WHERE name = 'device') AS of_file USING (file_id)
+LEFT JOIN (SELECT file_id, position, value AS at FROM imported_details WHERE name = 'at') AS of_reading
+    USING (file_id, position)
+WHERE statistic = 'reading';
+
+CREATE VIEW device_facts AS
+SELECT
+    file_id, source, tool, of_file.device, split_part(name, '.', 1) AS kind, name, value, mark, imported_at
+FROM imported_file_details
+JOIN imported_files AS f ON f.id = file_id
+LEFT JOIN (SELECT file_id, value AS device FROM imported_file_details WHERE name = 'device') AS of_file USING (file_id)
+WHERE split_part(name, '.', 1) IN ('capability', 'setting', 'battery', 'thermal', 'power') AND name LIKE '%.%'
+    AND tool IN ('dumpsys', 'getprop', 'powermetrics', 'nvidia-smi', 'perfetto');
