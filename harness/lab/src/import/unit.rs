@@ -44,7 +44,7 @@ pub(crate) const UNITS: &[(&str, &str, f64)] = &[
     ("MHz", "Hz", 1e6),
     ("°C", "°C", 1.0),
     ("C", "°C", 1.0),
-    ("0.1 °C", "°C", 0.1),
+    ("0.1°C", "°C", 0.1),
 ];
 
 /// Our unit for one that is written, and the factor that leads to it.

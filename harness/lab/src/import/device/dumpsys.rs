@@ -14,7 +14,7 @@ const THROTTLING: [&str; 7] =
 /// Quantities of the battery: as it is called, ours, and its unit.
 const BATTERY: [(&str, &str, &str); 6] = [
     ("voltage", "battery.voltage", "mV"),
-    ("temperature", "battery.temperature", "0.1 °C"),
+    ("temperature", "battery.temperature", "0.1°C"),
     ("Charge counter", "battery.charge", "µAh"),
     ("Max charging current", "battery.max_charging_current", "µA"),
     ("Max charging voltage", "battery.max_charging_voltage", "µV"),

@@ -223,3 +223,21 @@ fn parts_of_a_run_carry_its_mark() {
         ],
     );
 }
+
+#[test]
+fn what_devices_told_is_apart_from_benchmarks() {
+    let connection = filled();
+    check(
+        &connection,
+        "SELECT concat_ws(' ', device, kind, part, value, unit, coalesce(at, '-'), mark) FROM device_readings ORDER BY position",
+        &[
+            "Example Phone 9 battery battery 28.1 °C 2026-11-28T13:59:00Z claimed",
+            "Example Phone 9 application com.example.app 99861504.0 B - claimed",
+        ],
+    );
+    check(
+        &connection,
+        "SELECT concat_ws(' ', device, kind, name, value, mark) FROM device_facts",
+        &["Example Phone 9 battery battery.status 2 (charging) claimed"],
+    );
+}
