@@ -3,6 +3,7 @@
 //! The only part of Proofmark that knows DuckDB. One process may have a database open for writing, or many for
 //! reading, never both; so a store is opened late and closed early.
 
+mod certificates;
 mod compat;
 mod error;
 mod export;
@@ -45,15 +46,18 @@ pub struct Folders {
     pub imports: PathBuf,
     /// What was migrated from legacy files.
     pub migrated: PathBuf,
+    /// Certificates of cases.
+    pub certificates: PathBuf,
 }
 
 impl Folders {
     /// The folders below the folder of a workspace's state.
     #[must_use]
     pub fn below(state: &Path) -> Self {
-        let [records, predictions, imports, migrated] =
-            ["records", "predictions", "imports", "migrated"].map(|name| state.join(name));
-        Self { records, predictions, imports, migrated }
+        let names = ["records", "predictions", "imports", "migrated", "certificates"];
+        let [records, predictions, imports, migrated, certificates] =
+            names.map(|name| state.join(name));
+        Self { records, predictions, imports, migrated, certificates }
     }
 }
 
@@ -127,6 +131,7 @@ impl Store {
             let taken = store.ingest_migrated(&folders.migrated)?;
             ingested.migrated = taken.rows;
             ingested.faults.extend(taken.faults);
+            ingested.faults.extend(store.ingest_certificates(&folders.certificates)?.1);
             store.close()?;
             // A log of the old database does not belong to the new one.
             let _ = std::fs::remove_file(wal(path));

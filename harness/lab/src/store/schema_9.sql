@@ -491,3 +491,41 @@ JOIN imported_files AS f ON f.id = file_id
 LEFT JOIN (SELECT file_id, value AS device FROM imported_file_details WHERE name = 'device') AS of_file USING (file_id)
 WHERE split_part(name, '.', 1) IN ('capability', 'setting', 'battery', 'thermal', 'power') AND name LIKE '%.%'
     AND tool IN ('dumpsys', 'getprop', 'powermetrics', 'nvidia-smi', 'perfetto');
+
+-- The models that results are of, by the weights that they ran with, apart by what the results prove. What a suite does not
+-- tell of its models (parameters, licence) is not here.
+CREATE VIEW models AS
+SELECT
+    suite, model, split_part(model, '-', 1) AS family, weights, mark,
+    list_sort(list_distinct(list(endpoint))) AS endpoints, list_sort(list_distinct(list(precision))) AS precisions,
+    list_sort(list_distinct(list(shape))) AS shapes, min(recorded_at) AS first_seen, max(recorded_at) AS last_seen,
+    count(*) AS results, count(*) FILTER (outcome = 'passed') AS passed
+FROM results
+LEFT JOIN (
+    SELECT fingerprint, any_value(value) AS weights FROM fingerprint_parts WHERE name = 'weights' GROUP BY fingerprint
+) AS parts USING (fingerprint)
+GROUP BY suite, model, weights, mark;
+
+-- The certificates of cases as their files have them; the files are the truth, and whether one still holds is judged from
+-- record files.
+CREATE TABLE certifications (
+    case_id VARCHAR PRIMARY KEY CHECK (case_id <> ''),
+    machine VARCHAR NOT NULL,
+    mark VARCHAR NOT NULL CHECK (mark IN ('real', 'software')),
+    level VARCHAR NOT NULL CHECK (level IN ('reproducible', 'certified')),
+    score DOUBLE NOT NULL CHECK (score BETWEEN 0 AND 100),
+    -- Of the median over processes; the others are relative to it.
+    latency_ns_median DOUBLE NOT NULL CHECK (latency_ns_median >= 0 AND isfinite(latency_ns_median)),
+    half_width DOUBLE CHECK (half_width >= 0 AND isfinite(half_width)),
+    between_processes DOUBLE CHECK (between_processes >= 0 AND isfinite(between_processes)),
+    within_processes DOUBLE NOT NULL CHECK (within_processes >= 0 AND isfinite(within_processes)),
+    issued_at TIMESTAMP NOT NULL,
+    expires_at TIMESTAMP NOT NULL,
+    revoked_at TIMESTAMP,
+    revoked_why VARCHAR,
+    fingerprint VARCHAR NOT NULL CHECK (fingerprint <> ''),
+    -- The results that it rests on.
+    records VARCHAR[] NOT NULL CHECK (len(records) > 0),
+    CHECK (expires_at > issued_at),
+    CHECK ((revoked_at IS NULL) = (revoked_why IS NULL))
+);

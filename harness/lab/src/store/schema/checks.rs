@@ -159,7 +159,7 @@ fn marks_that_a_row_cannot_have_are_refused() {
     for bench in benches() {
         for (column, _, _) in bench.columns() {
             let allowed: &[&str] = match (&*bench.table, &*column) {
-                ("results" | "probes", "mark") | (_, "reality") => &["real", "software"],
+                ("results" | "probes" | "certifications", "mark") | (_, "reality") => &["real", "software"],
                 ("predictions", "mark") => &["simulated"],
                 ("imported_files" | "imported_results", "mark") => &["claimed"],
                 ("migrated_results", "mark") => &["simulated", "claimed"],
@@ -173,7 +173,7 @@ fn marks_that_a_row_cannot_have_are_refused() {
             }
         }
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 9);
 }
 
 #[test]

@@ -241,3 +241,19 @@ fn what_devices_told_is_apart_from_benchmarks() {
         &["Example Phone 9 battery battery.status 2 (charging) claimed"],
     );
 }
+
+#[test]
+fn a_model_is_known_by_its_weights() {
+    let connection = filled();
+    check(
+        &connection,
+        "SELECT concat_ws(' ', model, family, coalesce(weights, '-'), coalesce(mark, '-'), endpoints::VARCHAR, results, passed) FROM models ORDER BY 1",
+        &[
+            "bert-tiny bert - - [cuda] 1 0",
+            "bert-tiny bert - real [cpu] 1 0",
+            "bert-tiny bert ab12 real [cpu, cuda-a, cuda-b] 3 3",
+            "bert-tiny bert ab12 software [webgpu-native] 1 1",
+            "vit-tiny vit - real [cpu] 1 1",
+        ],
+    );
+}
