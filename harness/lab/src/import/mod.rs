@@ -207,7 +207,9 @@ fn tell_device(found: &mut Found, given: Option<&str>) {
     let Some(given) = given else { return };
     let known = found.details.entry(device::DEVICE.to_owned()).or_insert_with(|| given.to_owned());
     if known != given {
-        found.remarks.push(format!("the source says that it is {known}, so --device {given} was not taken"));
+        found
+            .remarks
+            .push(format!("the source says that it is {known}, so --device {given} was not taken"));
     }
 }
 

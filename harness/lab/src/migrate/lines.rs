@@ -240,9 +240,10 @@ fn check(content: &Content) -> Result<(), String> {
     };
     let mut rows = content.groups.iter().flat_map(|group| &group.rows);
     match rows.find(|row| row.path.is_empty() || !is_whole(row)) {
-        Some(row) => {
-            Err(format!("has a number at {:?} that is below zero, or without a name, a unit, a note or a path", row.path))
-        }
+        Some(row) => Err(format!(
+            "has a number at {:?} that is below zero, or without a name, a unit, a note or a path",
+            row.path
+        )),
         None => Ok(()),
     }
 }

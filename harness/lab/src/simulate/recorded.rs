@@ -145,7 +145,9 @@ impl Recorded {
         }
         let is_validated = match self.validated_error {
             None => true,
-            Some(error) => self.confidence != Confidence::Unvalidated && error.is_finite() && error >= 0.0,
+            Some(error) => {
+                self.confidence != Confidence::Unvalidated && error.is_finite() && error >= 0.0
+            }
         };
         (!is_validated).then(|| "has a validated error that cannot be".to_owned())
     }

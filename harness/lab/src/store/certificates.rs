@@ -34,7 +34,8 @@ impl Store {
         }
         let transaction = self.connection.unchecked_transaction().map_err(self.writing())?;
         transaction.execute_batch("DELETE FROM certifications").map_err(self.writing())?;
-        let count = insert(&transaction, "certifications", "case_id", &rows).map_err(self.writing())?;
+        let count =
+            insert(&transaction, "certifications", "case_id", &rows).map_err(self.writing())?;
         transaction.commit().map_err(self.writing())?;
         Ok((count, faults))
     }
@@ -67,7 +68,8 @@ fn row(text_of_file: &str) -> Result<Vec<Value>, String> {
         return Err(format!("it is marked {}, and what did not run is not certified", kept.mark));
     }
     let estimate = kept.estimate;
-    let sizes = [Some(estimate.median_s), estimate.half_width, estimate.between, Some(estimate.within)];
+    let sizes =
+        [Some(estimate.median_s), estimate.half_width, estimate.between, Some(estimate.within)];
     if !sizes.into_iter().flatten().all(|size| size.is_finite() && size >= 0.0)
         || !(0.0..=100.0).contains(&kept.score)
     {
@@ -122,10 +124,12 @@ mod tests {
         let folders = Folders::below(folder.path());
         let db = folder.path().join("db");
         let place = folders.certificates.join("m/cpu/f32");
-        let ingest = || Store::open(&db).unwrap().ingest_certificates(&folders.certificates).unwrap();
+        let ingest =
+            || Store::open(&db).unwrap().ingest_certificates(&folders.certificates).unwrap();
         assert_eq!(ingest(), (0, Vec::new()));
         fs::create_dir_all(&place).unwrap();
-        let write = |name: &str, file: &Json| fs::write(place.join(name), file.to_string()).unwrap();
+        let write =
+            |name: &str, file: &Json| fs::write(place.join(name), file.to_string()).unwrap();
         write("b1.json", &certificate("b1"));
         write("b2.json", &certificate("b2"));
         write("b1.123.tmp", &certificate("b3"));
@@ -157,7 +161,11 @@ mod tests {
             ("mark", json!("simulated"), "marked simulated"),
             ("level", json!("unverified"), "no level"),
             ("score", json!(101), "cannot be"),
-            ("estimate", json!({ "median_s": -1, "half_width": null, "between": null, "within": 0 }), "cannot be"),
+            (
+                "estimate",
+                json!({ "median_s": -1, "half_width": null, "between": null, "within": 0 }),
+                "cannot be",
+            ),
             ("expires_at", json!("2026-11-28T20:00:00Z"), "ends before"),
             ("evidence", json!([]), "rests on nothing"),
             ("format", json!(99), "format 99"),

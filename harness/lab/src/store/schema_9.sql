@@ -475,11 +475,11 @@ FROM (
 CREATE VIEW device_readings AS
 SELECT
     file_id, position, source, r.tool, of_file.device, split_part(metric, '.', 1) AS kind, benchmark AS part, metric,
-    r.value, unit, of_reading.at, r.mark, imported_at, place
+    r.value, unit, of_reading.read_at, r.mark, imported_at, place
 FROM imported_results AS r
 JOIN imported_files AS f ON f.id = file_id
 LEFT JOIN (SELECT file_id, value AS device FROM imported_file_details WHERE name = 'device') AS of_file USING (file_id)
-LEFT JOIN (SELECT file_id, position, value AS at FROM imported_details WHERE name = 'at') AS of_reading
+LEFT JOIN (SELECT file_id, position, value AS read_at FROM imported_details WHERE name = 'at') AS of_reading
     USING (file_id, position)
 WHERE statistic = 'reading';
 

@@ -91,7 +91,9 @@ impl<'a> Reader<'a> {
             self.under = process.split_once('[').map_or("", |(_, name)| name);
             self.under = self.under.trim_end_matches(['*', ' ', ']']);
         }
-        !["IsStatusOverride:", "Thermal Status:", "Load: "].iter().any(|start| line.starts_with(start))
+        !["IsStatusOverride:", "Thermal Status:", "Load: "]
+            .iter()
+            .any(|start| line.starts_with(start))
     }
 
     /// Reads a line; whether it says something that is read.
@@ -141,7 +143,10 @@ impl<'a> Reader<'a> {
                 Some((level, at)) if value == "100" => {
                     self.read(("battery", "battery.level"), level, Some("%"), at);
                 }
-                _ => self.found.remarks.push(format!("line {number}: a level of a scale of {value} was left out")),
+                _ => self
+                    .found
+                    .remarks
+                    .push(format!("line {number}: a level of a scale of {value} was left out")),
             },
             "status" => self.found.fact(fact(key), code(&STATUS, 1).as_deref().unwrap_or(value)),
             "health" => self.found.fact(fact(key), code(&HEALTH, 1).as_deref().unwrap_or(value)),
@@ -185,7 +190,8 @@ impl<'a> Reader<'a> {
 
     fn temperature(&mut self, number: usize, fields: &str) -> bool {
         let get = |name| field(fields, name);
-        let (Some(value), Some(name), Some(kind)) = (get("mValue"), get("mName"), get("mType")) else {
+        let (Some(value), Some(name), Some(kind)) = (get("mValue"), get("mName"), get("mType"))
+        else {
             return false;
         };
         let Ok(raw) = value.parse::<f64>() else { return false };
@@ -195,14 +201,24 @@ impl<'a> Reader<'a> {
         };
         let place = format!("line {number}");
         if raw < NO_SENSOR {
-            self.found.remarks.push(format!("{place}: {raw} stands for a sensor that is not there and was left out"));
+            self.found.remarks.push(format!(
+                "{place}: {raw} stands for a sensor that is not there and was left out"
+            ));
             return true;
         }
         let of = if self.under.starts_with("Cached") { "cached" } else { "current" };
         let severity = get("mStatus").unwrap_or("unknown");
         let details = [("type", kind), ("throttling", severity), ("of", of)];
         let at = None;
-        self.found.read(Reading { part: name, metric, raw, raw_unit, place, at, details: &details });
+        self.found.read(Reading {
+            part: name,
+            metric,
+            raw,
+            raw_unit,
+            place,
+            at,
+            details: &details,
+        });
         true
     }
 
@@ -222,14 +238,23 @@ impl<'a> Reader<'a> {
             self.read(("all processors", "load.utilisation"), raw, Some("%"), number);
             return true;
         }
-        let named = rest.split_once('/').and_then(|(pid, rest)| Some((pid, rest.split_once(": ")?.0)));
+        let named =
+            rest.split_once('/').and_then(|(pid, rest)| Some((pid, rest.split_once(": ")?.0)));
         let Some((pid, name)) = named.filter(|(pid, _)| pid.parse::<u32>().is_ok()) else {
             return false;
         };
         let (place, at) = (format!("line {number}"), None);
         let details = [("pid", pid), ("of", "one processor")];
         let (metric, raw_unit) = ("application.cpu", Some("%"));
-        self.found.read(Reading { part: name, metric, raw, raw_unit, place, at, details: &details });
+        self.found.read(Reading {
+            part: name,
+            metric,
+            raw,
+            raw_unit,
+            place,
+            at,
+            details: &details,
+        });
         true
     }
 
@@ -253,7 +278,15 @@ impl<'a> Reader<'a> {
             }
             return true;
         }
-        let part = ["Java Heap:", "Native Heap:", "Code:", "Stack:", "Graphics:", "Private Other:", "System:"];
+        let part = [
+            "Java Heap:",
+            "Native Heap:",
+            "Code:",
+            "Stack:",
+            "Graphics:",
+            "Private Other:",
+            "System:",
+        ];
         let Some(part) = part.iter().find(|part| line.starts_with(**part)) else { return false };
         let part = part.trim_end_matches(':').to_lowercase().replace(' ', "_");
         for metric in ["pss", "rss"] {

@@ -30,7 +30,13 @@ pub(in super::super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
             Some(property) => properties.push(property),
             // A value may go over several lines; a file of other lines is none of getprop's.
             None if !properties.is_empty() || line.trim().is_empty() => {}
-            None => return Err(ImportError::line(Tool::Getprop, number, "it is no property `[name]: [value]`")),
+            None => {
+                return Err(ImportError::line(
+                    Tool::Getprop,
+                    number,
+                    "it is no property `[name]: [value]`",
+                ));
+            }
         }
     }
     for (name, value) in &properties {
@@ -41,7 +47,8 @@ pub(in super::super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
             _ => others += 1,
         }
     }
-    let get = |wanted: &str| properties.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+    let get =
+        |wanted: &str| properties.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
     if let Some(model) = get("ro.product.model") {
         let maker = get("ro.product.manufacturer").unwrap_or_default();
         found.fact(DEVICE, format!("{maker} {model}").trim());

@@ -124,8 +124,10 @@ impl Words {
             let value = match words.iter().next() {
                 Some((word, _)) if words.len() == 1 => word.clone(),
                 _ => {
-                    let each: Vec<_> =
-                        words.iter().map(|(word, count)| format!("{word} ({count} times)")).collect();
+                    let each: Vec<_> = words
+                        .iter()
+                        .map(|(word, count)| format!("{word} ({count} times)"))
+                        .collect();
                     each.join(", ")
                 }
             };

@@ -18,9 +18,8 @@ const SIGNS: [&str; 12] = [
     "fan.speed",
 ];
 /// Columns that say which GPU it is, or when; serial numbers stay out.
-const NAMES: [&str; 9] = [
-    "timestamp", "name", "gpu_name", "index", "uuid", "gpu_uuid", "serial", "gpu_serial", "count",
-];
+const NAMES: [&str; 9] =
+    ["timestamp", "name", "gpu_name", "index", "uuid", "gpu_uuid", "serial", "gpu_serial", "count"];
 /// Kinds by the first words of a column.
 const KINDS: [(&str, &str); 10] = [
     ("temperature.", "thermal"),
@@ -64,7 +63,8 @@ fn table(text: &str) -> Result<Found, ImportError> {
         .from_reader(text.as_bytes())
         .into_records();
     let damaged = |error: csv::Error| {
-        let line = error.position().map_or(1, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
+        let line =
+            error.position().map_or(1, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
         ImportError::line(Tool::NvidiaSmi, line, error.to_string())
     };
     let Some(head) = rows.next() else { return Ok(Found::default()) };
@@ -81,10 +81,12 @@ fn table(text: &str) -> Result<Found, ImportError> {
         };
         let (index, name) = (get(&["index"]), get(&["name", "gpu_name"]));
         let gpu = [Some("GPU"), index, name].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        found.version = found.version.take().or_else(|| get(&["driver_version"]).map(str::to_owned));
+        found.version =
+            found.version.take().or_else(|| get(&["driver_version"]).map(str::to_owned));
         for ((name, unit), value) in columns.iter().zip(&row) {
             if !NAMES.contains(name) && *name != "driver_version" {
-                let cell = Cell { gpu: &gpu, name, unit: *unit, value, line, at: get(&["timestamp"]) };
+                let cell =
+                    Cell { gpu: &gpu, name, unit: *unit, value, line, at: get(&["timestamp"]) };
                 cell.read(&mut found, &mut words, &mut absent);
             }
         }
@@ -121,20 +123,30 @@ impl Cell<'_> {
             None => format!("setting.{name}"),
         };
         // A mask of bits, a word and a version are no quantities.
-        let number = quantity(value).filter(|(_, unit)| self.unit.is_some() || unit.is_some() || kind == Some("thermal"));
+        let number = quantity(value)
+            .filter(|(_, unit)| self.unit.is_some() || unit.is_some() || kind == Some("thermal"));
         let Some((raw, unit)) = number.filter(|_| !value.starts_with("0x")) else {
             return words.add(format!("{metric} ({gpu})"), value);
         };
         let is_temperature = name.starts_with("temperature.");
         let raw_unit = unit.or(self.unit).or(is_temperature.then_some("C"));
         let place = format!("line {}, {name}", self.line);
-        found.read(Reading { part: gpu, metric: &metric, raw, raw_unit, place, at: self.at, details: &[] });
+        found.read(Reading {
+            part: gpu,
+            metric: &metric,
+            raw,
+            raw_unit,
+            place,
+            at: self.at,
+            details: &[],
+        });
     }
 }
 
 /// What nvidia-smi writes where it has no value.
 pub(super) fn is_absent(value: &str) -> bool {
     let value = value.trim_start_matches('[').trim_end_matches(']');
-    let words = ["", "N/A", "Not Supported", "Unknown Error", "Insufficient Permissions", "GPU is lost"];
+    let words =
+        ["", "N/A", "Not Supported", "Unknown Error", "Insufficient Permissions", "GPU is lost"];
     words.contains(&value)
 }

@@ -119,11 +119,20 @@ impl Gpu<'_, '_> {
     fn take(&mut self, metric: &str, (raw, unit): (f64, &str), path: &str) {
         let place = format!("document {}, {}, {path}", self.document, self.name);
         let (part, at) = (&*self.name, self.at);
-        self.found.read(Reading { part, metric, raw, raw_unit: Some(unit), place, at, details: &[] });
+        self.found.read(Reading {
+            part,
+            metric,
+            raw,
+            raw_unit: Some(unit),
+            place,
+            at,
+            details: &[],
+        });
     }
 
     fn process(&mut self, process: Node<'_, '_>) {
-        let (Some(name), Some(pid)) = (text_of(process, "process_name"), text_of(process, "pid")) else {
+        let (Some(name), Some(pid)) = (text_of(process, "process_name"), text_of(process, "pid"))
+        else {
             return;
         };
         let used = text_of(process, "used_memory").and_then(quantity);
@@ -131,7 +140,15 @@ impl Gpu<'_, '_> {
         let place = format!("document {}, process {pid}", self.document);
         let details = [("pid", pid), ("gpu", &*self.name)];
         let (metric, raw_unit) = ("application.gpu_memory", Some(unit));
-        self.found.read(Reading { part: name, metric, raw, raw_unit, place, at: self.at, details: &details });
+        self.found.read(Reading {
+            part: name,
+            metric,
+            raw,
+            raw_unit,
+            place,
+            at: self.at,
+            details: &details,
+        });
     }
 }
 

@@ -35,7 +35,8 @@ const KINDS: [(&str, &str); 8] = [
 /// Whether this is the head of such a table: all names quoted, as `trace_processor` writes them.
 pub(in super::super) fn is_head(line: &str) -> bool {
     let names = || line.trim_end().split(',');
-    let is_quoted = names().all(|name| name.len() > 2 && name.starts_with('"') && name.ends_with('"'));
+    let is_quoted =
+        names().all(|name| name.len() > 2 && name.starts_with('"') && name.ends_with('"'));
     is_quoted && COLUMNS.iter().all(|wanted| names().any(|name| name.trim_matches('"') == *wanted))
 }
 
@@ -46,14 +47,19 @@ pub(in super::super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
     }
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let damaged = |error: csv::Error| {
-        let line = error.position().map_or(1, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
+        let line =
+            error.position().map_or(1, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
         ImportError::line(Tool::Perfetto, line, error.to_string())
     };
     let head = reader.headers().map_err(damaged)?.clone();
     let mut places = [0; 3];
     for (place, wanted) in places.iter_mut().zip(COLUMNS) {
         *place = head.iter().position(|name| name == wanted).ok_or_else(|| {
-            ImportError::line(Tool::Perfetto, 1, format!("it has no column {wanted}: select ts, name and value"))
+            ImportError::line(
+                Tool::Perfetto,
+                1,
+                format!("it has no column {wanted}: select ts, name and value"),
+            )
         })?;
     }
     let mut found = Found::default();
@@ -69,15 +75,30 @@ pub(in super::super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
         }
         let (Ok(raw), Ok(_)) = (value.parse::<f64>(), ts.parse::<i64>()) else {
             let detail = format!("{ts} or {value} is no number");
-            return Err(ImportError::line(Tool::Perfetto, usize::try_from(line).unwrap_or(usize::MAX), detail));
+            return Err(ImportError::line(
+                Tool::Perfetto,
+                usize::try_from(line).unwrap_or(usize::MAX),
+                detail,
+            ));
         };
         let others = head.iter().zip(&row).filter(|(column, _)| !COLUMNS.contains(column));
         let details: Vec<_> = others.chain([("ts_ns", ts)]).collect();
         let lower = name.to_ascii_lowercase();
         let raw_unit = UNITS.iter().find(|(end, _)| lower.ends_with(end)).map(|(_, unit)| *unit);
-        let kind = KINDS.iter().find(|(start, _)| name.starts_with(start)).map_or("counter", |(_, kind)| *kind);
+        let kind = KINDS
+            .iter()
+            .find(|(start, _)| name.starts_with(start))
+            .map_or("counter", |(_, kind)| *kind);
         let metric = format!("{kind}.counter");
-        found.read(Reading { part: name, metric: &metric, raw, raw_unit, place, at: None, details: &details });
+        found.read(Reading {
+            part: name,
+            metric: &metric,
+            raw,
+            raw_unit,
+            place,
+            at: None,
+            details: &details,
+        });
     }
     Ok(found)
 }

@@ -67,18 +67,21 @@ fn line_of(
         "Boot arguments" => found.fact("setting.boot_arguments", value.trim()),
         "Current pressure level" => words.add("thermal.pressure", value.trim()),
         _ => {
-            let intel = name.strip_prefix("Intel energy model derived ").map(|_| ("package", "power.draw"));
+            let intel =
+                name.strip_prefix("Intel energy model derived ").map(|_| ("package", "power.draw"));
             let fan = (name == "Fan").then_some(("fan", "thermal.fan"));
             let battery = line.strip_prefix("Battery: percent_charge: ");
             // Of the sums there are the parts too, in brackets.
             let plain = name.split(" (").next().unwrap_or(name);
-            let ends = ENDS.iter().find_map(|(end, metric)| Some((plain.strip_suffix(end)?, *metric)));
+            let ends =
+                ENDS.iter().find_map(|(end, metric)| Some((plain.strip_suffix(end)?, *metric)));
             let named = battery.map(|_| ("battery", "battery.level"));
             let Some((part, metric)) = named.or(intel).or(fan).or(ends) else { return false };
             let Some((raw, unit)) = quantity(battery.unwrap_or(value)) else { return false };
             let unit = if battery.is_some() { Some("%") } else { unit };
             // What follows the unit explains it: `(avg)`, the residency of each frequency.
-            let raw_unit = unit.and_then(|unit| unit.split([' ', '(']).next()).filter(|unit| !unit.is_empty());
+            let raw_unit =
+                unit.and_then(|unit| unit.split([' ', '(']).next()).filter(|unit| !unit.is_empty());
             let place = format!("line {number}");
             found.read(Reading { part, metric, raw, raw_unit, place, at, details: &[] });
         }

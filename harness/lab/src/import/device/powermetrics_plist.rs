@@ -24,7 +24,8 @@ pub(super) fn read(text: &str) -> Result<Found, ImportError> {
             place: format!("sample {}", index + 1),
             detail: "there is no dictionary in it".to_owned(),
         })?;
-        Sample { found: &mut found, index: index + 1, at: text_of(top, "timestamp") }.read(top, &mut words);
+        Sample { found: &mut found, index: index + 1, at: text_of(top, "timestamp") }
+            .read(top, &mut words);
     }
     words.tell(&mut found);
     Ok(found)
@@ -41,7 +42,8 @@ impl Sample<'_, '_> {
         if self.index == 1 {
             self.found.measured_at = self.at.and_then(|at| at.parse().ok());
             self.found.fact(DEVICE, text_of(top, "hw_model").unwrap_or_default());
-            self.found.fact("capability.os_version", text_of(top, "kern_osversion").unwrap_or_default());
+            self.found
+                .fact("capability.os_version", text_of(top, "kern_osversion").unwrap_or_default());
         }
         if let Some(pressure) = text_of(top, "thermal_pressure") {
             words.add("thermal.pressure", pressure);
@@ -54,7 +56,10 @@ impl Sample<'_, '_> {
                 let name = text_of(cluster, "name").unwrap_or("cluster");
                 self.clock(cluster, name);
                 for cpu in list(cluster, "cpus") {
-                    self.clock(cpu, &format!("CPU {}", text_of(cpu, "cpu").unwrap_or("of a cluster")));
+                    self.clock(
+                        cpu,
+                        &format!("CPU {}", text_of(cpu, "cpu").unwrap_or("of a cluster")),
+                    );
                 }
             }
         }
@@ -82,7 +87,13 @@ impl Sample<'_, '_> {
         self.number(of, "idle_ratio", (part, "load.idle"), Some("1"));
     }
 
-    fn number(&mut self, of: Node<'_, '_>, key: &str, (part, metric): (&str, &str), raw_unit: Option<&str>) {
+    fn number(
+        &mut self,
+        of: Node<'_, '_>,
+        key: &str,
+        (part, metric): (&str, &str),
+        raw_unit: Option<&str>,
+    ) {
         let Some(raw) = text_of(of, key).and_then(|text| text.parse().ok()) else { return };
         let place = format!("sample {}, {key} of {part}", self.index);
         self.found.read(Reading { part, metric, raw, raw_unit, place, at: self.at, details: &[] });

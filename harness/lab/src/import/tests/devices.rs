@@ -81,7 +81,9 @@ fn android_tells_of_battery_heat_load_and_memory() {
     assert_eq!(read.details["battery.usb_powered"], "true");
     assert_eq!(read.details["thermal.throttling"], "1 (light)");
     let remarks = read.remarks.join("\n");
-    for told in ["-99.9 stands for a sensor", "NaN is not finite", "lines say what is not read here"] {
+    for told in
+        ["-99.9 stands for a sensor", "NaN is not finite", "lines say what is not read here"]
+    {
         assert!(remarks.contains(told), "{remarks}");
     }
 }
@@ -91,7 +93,8 @@ fn a_battery_that_was_set_by_hand_is_told() {
     let text = "Current Battery Service state:\n  (UPDATES STOPPED -- use 'reset' to restart)\n  level: 5\n  scale: 100\n";
     let read = read_as(None, text.into()).unwrap();
     assert!(read.remarks[0].contains("set by hand"), "{:?}", read.remarks);
-    let other = read_as(None, text.replace("scale: 100", "scale: 50").into()).unwrap_err().to_string();
+    let other =
+        read_as(None, text.replace("scale: 100", "scale: 50").into()).unwrap_err().to_string();
     assert!(other.contains("it holds no result of dumpsys"), "{other}");
 }
 
@@ -99,7 +102,8 @@ fn a_battery_that_was_set_by_hand_is_told() {
 fn properties_are_facts_and_nobody_is_named() {
     let read = told("getprop.txt");
     assert!(read.results.is_empty());
-    let facts: Vec<_> = read.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let facts: Vec<_> =
+        read.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let expected = [
         "capability.ro.board.platform=zuma",
         "capability.ro.build.version.release=16",
@@ -111,7 +115,10 @@ fn properties_are_facts_and_nobody_is_named() {
         "setting.dalvik.vm.heapsize=512m",
     ];
     assert_eq!(facts, expected);
-    assert_eq!(read.remarks, ["3 properties say nothing of what the device can do and were left out"]);
+    assert_eq!(
+        read.remarks,
+        ["3 properties say nothing of what the device can do and were left out"]
+    );
 }
 
 #[test]
@@ -137,7 +144,10 @@ fn a_mac_tells_in_text() {
     );
     assert_eq!(read.measured_at, Some("2026-09-11T20:41:46Z".parse().unwrap()));
     assert_eq!(read.results[9].details["at"], "2026-09-11T20:41:47Z");
-    assert_eq!((&*read.details["device"], &*read.details["thermal.pressure"]), ("Mac14,2", "Moderate (1 times), Nominal (1 times)"));
+    assert_eq!(
+        (&*read.details["device"], &*read.details["thermal.pressure"]),
+        ("Mac14,2", "Moderate (1 times), Nominal (1 times)")
+    );
 }
 
 #[test]
@@ -213,8 +223,12 @@ fn nvidia_tells_in_xml() {
         "/usr/bin/python3 application.gpu_memory 2139095040.000000 B".to_owned(),
     ];
     assert_eq!(readings(&read), expected);
-    let reason = "thermal.clocks_event_reasons.clocks_event_reason_sw_power_cap (GPU 0 NVIDIA A10G)";
-    assert_eq!((&*read.details[reason], read.tool_version.as_deref()), ("Active", Some("580.65.06")));
+    let reason =
+        "thermal.clocks_event_reasons.clocks_event_reason_sw_power_cap (GPU 0 NVIDIA A10G)";
+    assert_eq!(
+        (&*read.details[reason], read.tool_version.as_deref()),
+        ("Active", Some("580.65.06"))
+    );
     let all = serde_json::to_string(&read).unwrap();
     assert!(!all.contains("1234567890123"), "a serial number is kept");
     // Two documents, as a loop writes them.
@@ -235,7 +249,10 @@ fn perfetto_tells_of_counters() {
             "x86_pkg_temp counter.counter 31.500000 -",
         ],
     );
-    assert_eq!((&*read.results[3].details["cpu"], &*read.results[3].details["ts_ns"]), ("4", "795620516581"));
+    assert_eq!(
+        (&*read.results[3].details["cpu"], &*read.results[3].details["ts_ns"]),
+        ("4", "795620516581")
+    );
     assert_eq!(read.remarks, ["line 7: there is no value, and it was left out"]);
 }
 
@@ -259,7 +276,10 @@ fn every_truncation_of_a_device_is_refused_or_says_less() {
             if let Ok(less) = read_as(Some(tool), all[..length].to_vec()) {
                 assert_eq!(less.results[..], whole[..less.results.len()], "{name}, {length} bytes");
                 // XML has an end, which a loss takes; a text ends with a line.
-                assert!(all[..length].trim_ascii_end().ends_with(b">") || all[length - 1] == b'\n', "{name}, {length} bytes");
+                assert!(
+                    all[..length].trim_ascii_end().ends_with(b">") || all[length - 1] == b'\n',
+                    "{name}, {length} bytes"
+                );
             }
         }
     }

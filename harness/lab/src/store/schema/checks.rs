@@ -3,12 +3,12 @@
 use super::document::{Column, page};
 use super::specimen::{filled, tables, texts};
 use duckdb::Connection;
+use proofmark::Mark;
 use proofmark::fingerprint::{Fingerprint, Part};
 use proofmark::record::{
     DeviceFacts, Environment, FORMAT, Metrics, Outcome, OutputCheck, Purpose, Record, Samples,
     Series, Telemetry,
 };
-use proofmark::Mark;
 use proptest::prelude::*;
 
 /// A table with one row, which changes are tried on.
@@ -27,14 +27,19 @@ impl Bench {
             ))
             .unwrap_or_else(|e| panic!("{table}: {e}"));
         let bench = Self { connection, table: table.to_owned() };
-        assert_eq!(texts(&bench.connection, "SELECT count(*)::VARCHAR FROM whole"), ["1"], "{table}");
+        assert_eq!(
+            texts(&bench.connection, "SELECT count(*)::VARCHAR FROM whole"),
+            ["1"],
+            "{table}"
+        );
         bench.takes("");
         bench
     }
 
     /// Writes the row with changes (`1 AS x, 2 AS y`), and takes it back.
     fn write(&self, changes: &str) -> duckdb::Result<()> {
-        let columns = if changes.is_empty() { "*".into() } else { format!("* REPLACE ({changes})") };
+        let columns =
+            if changes.is_empty() { "*".into() } else { format!("* REPLACE ({changes})") };
         self.connection.execute_batch(&format!(
             "BEGIN; INSERT INTO {} SELECT {columns} FROM whole",
             self.table
@@ -56,7 +61,8 @@ impl Bench {
         self.connection.execute_batch("ROLLBACK").unwrap();
         let Err(error) = written else { panic!("{} takes {changes}", self.table) };
         let says = error.to_string();
-        let is_check = ["Constraint Error", "Conversion Error"].iter().any(|kind| says.contains(kind));
+        let is_check =
+            ["Constraint Error", "Conversion Error"].iter().any(|kind| says.contains(kind));
         assert!(is_check, "{} with {changes}: {says}", self.table);
     }
 
@@ -159,7 +165,9 @@ fn marks_that_a_row_cannot_have_are_refused() {
     for bench in benches() {
         for (column, _, _) in bench.columns() {
             let allowed: &[&str] = match (&*bench.table, &*column) {
-                ("results" | "probes" | "certifications", "mark") | (_, "reality") => &["real", "software"],
+                ("results" | "probes" | "certifications", "mark") | (_, "reality") => {
+                    &["real", "software"]
+                }
                 ("predictions", "mark") => &["simulated"],
                 ("imported_files" | "imported_results", "mark") => &["claimed"],
                 ("migrated_results", "mark") => &["simulated", "claimed"],
@@ -181,7 +189,7 @@ fn empty_ids_are_refused() {
     let mut tried = 0;
     for bench in benches() {
         for (column, _, _) in bench.columns() {
-            let is_id = column == "id" || column.ends_with("_id") || column == "sha256";
+            let is_id = ["id", "sha256", "case_id", "file_id", "result_id", "probe_id"].contains(&&*column);
             if is_id && !PLAIN.contains(&&*bench.table) {
                 bench.refuses(&format!("'' AS {column}"));
                 tried += 1;
@@ -193,8 +201,18 @@ fn empty_ids_are_refused() {
 
 /// Tables of whole numbers and texts beside a row of another table, which has no empty id; they are as they were made.
 const PLAIN: [&str; 13] = [
-    "op_times", "details", "stages", "fallbacks", "counters", "absences", "probe_limits",
-    "probe_features", "probe_details", "imported_files", "imported_file_details", "imported_details",
+    "op_times",
+    "details",
+    "stages",
+    "fallbacks",
+    "counters",
+    "absences",
+    "probe_limits",
+    "probe_features",
+    "probe_details",
+    "imported_files",
+    "imported_file_details",
+    "imported_details",
     "migrated_sources",
 ];
 
@@ -277,7 +295,8 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn mark() -> impl Strategy<Value = Option<Mark>> {
-    let marks = [Some(Mark::Real), Some(Mark::Software), Some(Mark::Simulated), Some(Mark::Claimed), None];
+    let marks =
+        [Some(Mark::Real), Some(Mark::Software), Some(Mark::Simulated), Some(Mark::Claimed), None];
     prop_oneof![6 => Just(Some(Mark::Real)), 1 => prop::sample::select(marks.to_vec())]
 }
 

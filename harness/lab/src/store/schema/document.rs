@@ -46,7 +46,9 @@ pub(super) fn page() -> BTreeMap<String, Vec<Column>> {
 fn the_page_is_what_the_database_has() {
     let connection = filled();
     let columns = |what: &str| {
-        let sql = format!("SELECT {what} FROM duckdb_columns() WHERE NOT internal ORDER BY table_name, column_index");
+        let sql = format!(
+            "SELECT {what} FROM duckdb_columns() WHERE NOT internal ORDER BY table_name, column_index"
+        );
         texts(&connection, &sql)
     };
     let found: Vec<String> = columns("concat_ws(' ', table_name, column_name, data_type)");
@@ -60,7 +62,10 @@ fn the_page_is_what_the_database_has() {
     let (in_database, on_page) = (BTreeSet::from_iter(&found), BTreeSet::from_iter(&told));
     let missing: Vec<_> = in_database.difference(&on_page).collect();
     let extra: Vec<_> = on_page.difference(&in_database).collect();
-    assert!(missing.is_empty() && extra.is_empty(), "not on the page: {missing:?}; not in the database: {extra:?}");
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "not on the page: {missing:?}; not in the database: {extra:?}"
+    );
     assert_eq!(told, found, "the order of columns");
 }
 

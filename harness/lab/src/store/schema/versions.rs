@@ -109,18 +109,48 @@ fn views_show_the_rows_of_every_earlier_version() {
 
 /// Rows that an older version let in and this one refuses, by table.
 const ODD: [(&str, &str); 12] = [
-    ("results", "SELECT * REPLACE ('odd-1' AS id, 'simulated' AS mark) FROM results WHERE id = 'a-1'"),
-    ("results", "SELECT * REPLACE ('odd-2' AS id, 'nan'::DOUBLE AS latency_ns_median) FROM results WHERE id = 'a-1'"),
-    ("results", "SELECT * REPLACE ('odd-3' AS id, 1 AS latency_ns_median, [] AS samples, [] AS iterations) FROM results WHERE id = 'a-1'"),
-    ("results", "SELECT * REPLACE ('odd-4' AS id, [1, NULL, 2] AS samples) FROM results WHERE id = 'a-1'"),
-    ("results", "SELECT * REPLACE ('odd-5' AS id, 'x/cpu/f32/b1' AS case_id) FROM results WHERE id = 'a-1'"),
-    ("outputs", "SELECT * REPLACE (9 AS position, 'inf'::DOUBLE AS tolerance) FROM outputs WHERE result_id = 'a-1'"),
-    ("time_series", "SELECT * REPLACE ('b_w' AS name, ['nan'::DOUBLE, 1] AS readings) FROM time_series WHERE name LIKE '%_w'"),
+    (
+        "results",
+        "SELECT * REPLACE ('odd-1' AS id, 'simulated' AS mark) FROM results WHERE id = 'a-1'",
+    ),
+    (
+        "results",
+        "SELECT * REPLACE ('odd-2' AS id, 'nan'::DOUBLE AS latency_ns_median) FROM results WHERE id = 'a-1'",
+    ),
+    (
+        "results",
+        "SELECT * REPLACE ('odd-3' AS id, 1 AS latency_ns_median, [] AS samples, [] AS iterations) FROM results WHERE id = 'a-1'",
+    ),
+    (
+        "results",
+        "SELECT * REPLACE ('odd-4' AS id, [1, NULL, 2] AS samples) FROM results WHERE id = 'a-1'",
+    ),
+    (
+        "results",
+        "SELECT * REPLACE ('odd-5' AS id, 'x/cpu/f32/b1' AS case_id) FROM results WHERE id = 'a-1'",
+    ),
+    (
+        "outputs",
+        "SELECT * REPLACE (9 AS position, 'inf'::DOUBLE AS tolerance) FROM outputs WHERE result_id = 'a-1'",
+    ),
+    (
+        "time_series",
+        "SELECT * REPLACE ('b_w' AS name, ['nan'::DOUBLE, 1] AS readings) FROM time_series WHERE name LIKE '%_w'",
+    ),
     ("probes", "SELECT * REPLACE ('odd-6' AS id, 'claimed' AS mark) FROM probes WHERE id = 'p-1'"),
-    ("predictions", "SELECT * REPLACE ('odd-7' AS id, 'inf'::DOUBLE AS high_ms) FROM predictions WHERE id = 'q-1'"),
+    (
+        "predictions",
+        "SELECT * REPLACE ('odd-7' AS id, 'inf'::DOUBLE AS high_ms) FROM predictions WHERE id = 'q-1'",
+    ),
     ("lessons", "SELECT * REPLACE ('odd-8' AS id, [-1.0] AS rates) FROM lessons"),
-    ("imported_results", "SELECT * REPLACE (9 AS position, 'nan'::DOUBLE AS raw_value) FROM imported_results WHERE position = 0"),
-    ("migrated_results", "SELECT * REPLACE ('$.odd' AS json_path, -1 AS value) FROM migrated_results WHERE unit = 'ns'"),
+    (
+        "imported_results",
+        "SELECT * REPLACE (9 AS position, 'nan'::DOUBLE AS raw_value) FROM imported_results WHERE position = 0",
+    ),
+    (
+        "migrated_results",
+        "SELECT * REPLACE ('$.odd' AS json_path, -1 AS value) FROM migrated_results WHERE unit = 'ns'",
+    ),
 ];
 
 #[test]

@@ -6,7 +6,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A result like one that is there, of another case.
 fn like(connection: &Connection, id: &str, changes: &str) {
-    let sql = format!("INSERT INTO results SELECT * REPLACE ({changes}) FROM results WHERE id = '{id}'");
+    let sql =
+        format!("INSERT INTO results SELECT * REPLACE ({changes}) FROM results WHERE id = '{id}'");
     connection.execute_batch(&sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
 }
 
@@ -64,12 +65,15 @@ fn platforms_are_related_over_the_cases_that_both_ran() {
         timed(&connection, ["helped", "cpu", "one", "real"], 10.0);
         timed(&connection, ["helped", "cpu", "two", "real"], 30.0);
         connection
-            .execute_batch("INSERT INTO fallbacks VALUES ('helped cpu two real', 0, 'o', 'w', 'cpu')")
+            .execute_batch(
+                "INSERT INTO fallbacks VALUES ('helped cpu two real', 0, 'o', 'w', 'cpu')",
+            )
             .unwrap();
         let n = f64::from(cases);
         let mean = logs.iter().sum::<f64>() / n;
         let [found] = relation(&connection, "real")[..] else { panic!("{cases} cases") };
-        let (least, most) = logs.iter().fold((f64::MAX, f64::MIN), |(a, b), x| (a.min(*x), b.max(*x)));
+        let (least, most) =
+            logs.iter().fold((f64::MAX, f64::MIN), |(a, b), x| (a.min(*x), b.max(*x)));
         let (low, high) = if cases == 1 {
             (-1.0, -1.0)
         } else {
@@ -80,10 +84,16 @@ fn platforms_are_related_over_the_cases_that_both_ran() {
         };
         let expected = [n, mean.exp(), low, high, least.exp(), most.exp()];
         for (found, expected) in found.into_iter().zip(expected) {
-            assert!((found / expected - 1.0).abs() < 2e-5, "{cases} cases: {found} is not {expected}");
+            assert!(
+                (found / expected - 1.0).abs() < 2e-5,
+                "{cases} cases: {found} is not {expected}"
+            );
         }
         let soft = relation(&connection, "software");
-        assert_eq!(soft.iter().map(|row| (row[0], row[1].round())).collect::<Vec<_>>(), [(1.0, 3.0)]);
+        assert_eq!(
+            soft.iter().map(|row| (row[0], row[1].round())).collect::<Vec<_>>(),
+            [(1.0, 3.0)]
+        );
     }
 }
 
@@ -229,7 +239,7 @@ fn what_devices_told_is_apart_from_benchmarks() {
     let connection = filled();
     check(
         &connection,
-        "SELECT concat_ws(' ', device, kind, part, value, unit, coalesce(at, '-'), mark) FROM device_readings ORDER BY position",
+        "SELECT concat_ws(' ', device, kind, part, value, unit, coalesce(read_at, '-'), mark) FROM device_readings ORDER BY position",
         &[
             "Example Phone 9 battery battery 28.1 °C 2026-11-28T13:59:00Z claimed",
             "Example Phone 9 application com.example.app 99861504.0 B - claimed",
