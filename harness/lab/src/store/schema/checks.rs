@@ -189,7 +189,8 @@ fn empty_ids_are_refused() {
     let mut tried = 0;
     for bench in benches() {
         for (column, _, _) in bench.columns() {
-            let is_id = ["id", "sha256", "case_id", "file_id", "result_id", "probe_id"].contains(&&*column);
+            let is_id =
+                ["id", "sha256", "case_id", "file_id", "result_id", "probe_id"].contains(&&*column);
             if is_id && !PLAIN.contains(&&*bench.table) {
                 bench.refuses(&format!("'' AS {column}"));
                 tried += 1;
