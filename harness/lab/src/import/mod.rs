@@ -92,13 +92,14 @@ struct Taken<'a> {
 }
 
 impl Found {
-    /// Takes a value, or says why not: a time that is negative means nothing. Gives the result for what else is
+    /// Takes a value, or says why not: a time that is negative means nothing, and neither does a number without a name. Gives the result for what else is
     /// known of it.
     fn take(&mut self, base: &Measured, taken: Taken<'_>) -> Option<&mut Measured> {
         let (unit, factor) = unit::ours(taken.raw_unit);
         let value = taken.raw * factor;
         let refused = match unit.as_deref() {
             _ if !value.is_finite() => "is not finite",
+            _ if taken.metric.is_empty() || taken.statistic.is_empty() => "has no name",
             Some(unit) if value < 0.0 && unit::is_never_negative(unit) => "is negative",
             _ => {
                 self.results.push(Measured {

@@ -33,12 +33,7 @@ fn of_text(bytes: &[u8]) -> Result<Tool, ImportError> {
         return unknown("it is empty");
     };
     if first.starts_with('<') {
-        let of = |tag: &str| text.contains(tag);
-        match () {
-            () if of("<nvidia_smi_log>") => return Ok(Tool::NvidiaSmi),
-            () if of("<plist") && of("<key>elapsed_ns</key>") => return Ok(Tool::Powermetrics),
-            () => return unknown("it is XML of no tool that is known here"),
-        }
+        return of_xml(&text);
     }
     if nvidia::is_head(first) {
         return Ok(Tool::NvidiaSmi);
@@ -60,6 +55,16 @@ fn of_text(bytes: &[u8]) -> Result<Tool, ImportError> {
         return Ok(Tool::Go);
     }
     unknown("it is neither JSON nor text of a tool")
+}
+
+fn of_xml(text: &str) -> Result<Tool, ImportError> {
+    if text.contains("<nvidia_smi_log>") {
+        return Ok(Tool::NvidiaSmi);
+    }
+    if text.contains("<plist") && text.contains("<key>elapsed_ns</key>") {
+        return Ok(Tool::Powermetrics);
+    }
+    Err(ImportError::Unknown { detail: "it is XML of no tool that is known here".to_owned() })
 }
 
 fn of_json(bytes: &[u8]) -> Result<Tool, ImportError> {

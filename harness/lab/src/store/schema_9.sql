@@ -404,7 +404,8 @@ WITH rates AS (
     WINDOW alike AS (PARTITION BY machine, endpoint, precision, mark, fallbacks > 0)
 )
 SELECT
-    * EXCLUDE (recorded_at, id),
+    case_id, model, endpoint, precision, shape, machine, mark, latency_ns_median, fallbacks,
+    items_per_s, operations_per_s, bytes_per_s, operations_per_byte, best_operations_per_s, best_bytes_per_s,
     operations_per_s / nullif(best_operations_per_s, 0) AS operations_of_best,
     bytes_per_s / nullif(best_bytes_per_s, 0) AS bytes_of_best,
     recorded_at, id

@@ -57,6 +57,9 @@ fn table(text: &str) -> Result<Found, ImportError> {
     if !text.ends_with('\n') {
         return Err(ImportError::line(Tool::NvidiaSmi, text.lines().count(), "it is cut short"));
     }
+    if !is_head(text.lines().next().unwrap_or_default()) {
+        return Err(ImportError::line(Tool::NvidiaSmi, 1, "it is no head of nvidia-smi's columns"));
+    }
     let mut rows = csv::ReaderBuilder::new()
         .has_headers(false)
         .trim(csv::Trim::All)

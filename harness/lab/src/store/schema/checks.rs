@@ -10,39 +10,39 @@ use proofmark::record::{
     Series, Telemetry,
 };
 use proptest::prelude::*;
+use std::rc::Rc;
 
 /// A table with one row, which changes are tried on.
 struct Bench {
-    connection: Connection,
+    connection: Rc<Connection>,
     table: String,
 }
 
 impl Bench {
     /// A table whose row is the first of its rows that meets a condition.
     fn new(table: &str, condition: &str) -> Self {
-        let connection = filled();
-        connection
-            .execute_batch(&format!(
-                "CREATE TEMP TABLE whole AS SELECT * FROM {table} WHERE {condition} LIMIT 1; DELETE FROM {table}"
-            ))
-            .unwrap_or_else(|e| panic!("{table}: {e}"));
-        let bench = Self { connection, table: table.to_owned() };
-        assert_eq!(
-            texts(&bench.connection, "SELECT count(*)::VARCHAR FROM whole"),
-            ["1"],
-            "{table}"
+        Self::of(&Rc::new(filled()), table, condition)
+    }
+
+    fn of(connection: &Rc<Connection>, table: &str, condition: &str) -> Self {
+        let sql = format!(
+            "CREATE TEMP TABLE whole_{table} AS SELECT * FROM {table} WHERE {condition} LIMIT 1"
         );
+        connection.execute_batch(&sql).unwrap_or_else(|e| panic!("{table}: {e}"));
+        let bench = Self { connection: Rc::clone(connection), table: table.to_owned() };
+        let count = format!("SELECT count(*)::VARCHAR FROM whole_{table}");
+        assert_eq!(texts(connection, &count), ["1"], "{table}");
         bench.takes("");
         bench
     }
 
-    /// Writes the row with changes (`1 AS x, 2 AS y`), and takes it back.
+    /// Writes the row with changes (`1 AS x, 2 AS y`) in the place of all others; what follows takes it back.
     fn write(&self, changes: &str) -> duckdb::Result<()> {
         let columns =
             if changes.is_empty() { "*".into() } else { format!("* REPLACE ({changes})") };
+        let table = &self.table;
         self.connection.execute_batch(&format!(
-            "BEGIN; INSERT INTO {} SELECT {columns} FROM whole",
-            self.table
+            "BEGIN; DELETE FROM {table}; INSERT INTO {table} SELECT {columns} FROM whole_{table}"
         ))
     }
 
@@ -82,15 +82,19 @@ impl Bench {
     }
 
     fn holds(&self, column: &str, what: &str) -> bool {
-        texts(&self.connection, &format!("SELECT {what}({column})::VARCHAR FROM whole")) != ["0"]
+        texts(
+            &self.connection,
+            &format!("SELECT {what}({column})::VARCHAR FROM whole_{}", self.table),
+        ) != ["0"]
     }
 }
 
 /// Each table of the schema, with a row.
 fn benches() -> Vec<Bench> {
-    let named = tables(&filled()).into_iter();
+    let connection = Rc::new(filled());
+    let named = tables(&connection).into_iter();
     let with_rows = named.filter(|table| !["set_aside", "proofmark_meta"].contains(&&**table));
-    with_rows.map(|table| Bench::new(&table, "true")).collect()
+    with_rows.map(|table| Bench::of(&connection, &table, "true")).collect()
 }
 
 #[test]
