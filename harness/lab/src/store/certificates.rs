@@ -1,10 +1,9 @@
 //! From certificate files to their table, which always has what the files have now.
 
-use super::ingest::insert;
-use super::rows::{number_of, optional, text, time};
 use super::{Store, StoreError};
+use crate::certify::Level;
 use crate::certify::certificate::Certificate;
-use duckdb::types::Value;
+use duckdb::{Connection, params};
 use proofmark::Mark;
 use proofmark::journal::Fault;
 use std::fs;
@@ -22,10 +21,11 @@ impl Store {
     /// The folder cannot be read, or the database cannot be written.
     pub fn ingest_certificates(&self, folder: &Path) -> Result<(usize, Vec<Fault>), StoreError> {
         let failed = |source| StoreError::Records { path: folder.to_owned(), source };
-        let (mut rows, mut faults) = (Vec::new(), Vec::new());
+        let (mut certificates, mut faults) = (Vec::new(), Vec::new());
         for path in files(folder, DEPTH).map_err(failed)? {
-            match fs::read_to_string(&path).map_err(|e| e.to_string()).and_then(|text| row(&text)) {
-                Ok(row) => rows.push(row),
+            match fs::read_to_string(&path).map_err(|e| e.to_string()).and_then(|text| read(&text))
+            {
+                Ok(certificate) => certificates.push(certificate),
                 Err(why) => {
                     let detail = format!("is no certificate that can be taken in: {why}");
                     faults.push(Fault { path, offset: 0, detail });
@@ -33,12 +33,41 @@ impl Store {
             }
         }
         let transaction = self.connection.unchecked_transaction().map_err(self.writing())?;
-        transaction.execute_batch("DELETE FROM certifications").map_err(self.writing())?;
-        let count =
-            insert(&transaction, "certifications", "case_id", &rows).map_err(self.writing())?;
+        let count = replace(&transaction, &certificates).map_err(self.writing())?;
         transaction.commit().map_err(self.writing())?;
         Ok((count, faults))
     }
+}
+
+/// Of two certificates of a case, which lie where they should not, the first one counts.
+fn replace(connection: &Connection, certificates: &[Certificate]) -> duckdb::Result<usize> {
+    connection.execute_batch("DELETE FROM certifications")?;
+    let sql = "INSERT OR IGNORE INTO certifications \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS VARCHAR[]))";
+    let mut insert = connection.prepare(sql)?;
+    let mut count = 0;
+    for one in certificates {
+        let records: Vec<_> = one.evidence.iter().map(|one| one.record.as_str()).collect();
+        let revoked = one.revoked.as_ref();
+        count += insert.execute(params![
+            one.case.to_string(),
+            one.machine,
+            one.mark.name(),
+            one.level.name(),
+            one.score,
+            one.estimate.median_s * 1e9,
+            one.estimate.half_width,
+            one.estimate.between,
+            one.estimate.within,
+            one.issued_at.to_string(),
+            one.expires_at.to_string(),
+            revoked.map(|revoked| revoked.at.to_string()),
+            revoked.map(|revoked| revoked.reason.as_str()),
+            one.fingerprint.digest,
+            format!("[{}]", records.join(", "))
+        ])?;
+    }
+    Ok(count)
 }
 
 /// The files so many folders deep, in the order of their paths; none if the folder is not there.
@@ -61,16 +90,16 @@ fn files(folder: &Path, depth: usize) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The row of a certificate. What the table refuses is refused here, with the reason.
-fn row(text_of_file: &str) -> Result<Vec<Value>, String> {
-    let kept = Certificate::read(text_of_file).map_err(|error| error.to_string())?;
+/// A certificate of a file. What the table refuses is refused here, with the reason.
+fn read(text: &str) -> Result<Certificate, String> {
+    let kept = Certificate::read(text).map_err(|error| error.to_string())?;
     if !matches!(kept.mark, Mark::Real | Mark::Software) {
         return Err(format!("it is marked {}, and what did not run is not certified", kept.mark));
     }
     let estimate = kept.estimate;
     let sizes =
         [Some(estimate.median_s), estimate.half_width, estimate.between, Some(estimate.within)];
-    if !sizes.into_iter().flatten().all(|size| size.is_finite() && size >= 0.0)
+    if !sizes.into_iter().flatten().all(|size| (0.0..=f64::MAX / 1e9).contains(&size))
         || !(0.0..=100.0).contains(&kept.score)
     {
         return Err("it has a number that cannot be".to_owned());
@@ -78,28 +107,10 @@ fn row(text_of_file: &str) -> Result<Vec<Value>, String> {
     if kept.expires_at <= kept.issued_at || kept.evidence.is_empty() {
         return Err("it ends before it begins, or rests on nothing".to_owned());
     }
-    if kept.level.name() == "unverified" || kept.fingerprint.digest.is_empty() {
+    if kept.level == Level::Unverified || kept.fingerprint.digest.is_empty() {
         return Err("it has no level, or no fingerprint".to_owned());
     }
-    let records: Vec<_> = kept.evidence.iter().map(|one| one.record.as_str()).collect();
-    let revoked = kept.revoked.as_ref();
-    Ok(vec![
-        text(&kept.case.to_string()),
-        text(&kept.machine),
-        text(kept.mark.name()),
-        text(kept.level.name()),
-        Value::Double(kept.score),
-        Value::Double(estimate.median_s * 1e9),
-        number_of(estimate.half_width),
-        number_of(estimate.between),
-        Value::Double(estimate.within),
-        time(kept.issued_at),
-        time(kept.expires_at),
-        revoked.map_or(Value::Null, |revoked| time(revoked.at)),
-        optional(revoked.map(|revoked| revoked.reason.as_str())),
-        text(&kept.fingerprint.digest),
-        text(&format!("[{}]", records.join(", "))),
-    ])
+    Ok(kept)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Rows {
                 number(position as u64),
                 text(&output.name),
                 list(&output.shape),
-                number_of(output.error),
+                output.error.map_or(Value::Null, Value::Double),
                 Value::Double(output.tolerance),
                 text(&output.summary),
             ]);
@@ -136,6 +136,7 @@ fn result(record: &Record) -> Vec<Value> {
     let (case, metrics, place) = (&record.case, &record.metrics, &record.environment);
     let samples = &record.samples.latency_ns;
     let count = |value: Option<u64>| value.map_or(Value::Null, number);
+    let figure = |value: Option<f64>| value.map_or(Value::Null, Value::Double);
     let device = record.device.as_ref();
     vec![
         text(&record.id),
@@ -158,8 +159,8 @@ fn result(record: &Record) -> Vec<Value> {
         optional(record.message.as_deref()),
         list(samples),
         list(&record.samples.iterations),
-        number_of(stats::median(samples)),
-        number_of(stats::relative_noise(samples)),
+        figure(stats::median(samples)),
+        figure(stats::relative_noise(samples)),
         Value::Double(busy_ns(record)),
         count(metrics.load_ns),
         count(metrics.compile_ns),
@@ -202,10 +203,6 @@ pub(super) fn text(text: &str) -> Value {
 
 pub(super) fn optional(value: Option<&str>) -> Value {
     value.map_or(Value::Null, text)
-}
-
-pub(super) fn number_of(value: Option<f64>) -> Value {
-    value.map_or(Value::Null, Value::Double)
 }
 
 pub(super) fn number(value: u64) -> Value {
