@@ -92,8 +92,8 @@ struct Taken<'a> {
 }
 
 impl Found {
-    /// Takes a value, or says why not: a time that is negative means nothing, and neither does a number without a name. Gives the result for what else is
-    /// known of it.
+    /// Takes a value, or says why not: a time that is negative means nothing, and neither does a number without a name.
+    /// Gives the result for what else is known of it.
     fn take(&mut self, base: &Measured, taken: Taken<'_>) -> Option<&mut Measured> {
         let (unit, factor) = unit::ours(taken.raw_unit);
         let value = taken.raw * factor;
@@ -192,12 +192,12 @@ pub fn read(
             (tool, of(tool, &mut bytes)?)
         }
     };
+    // What a device can do is told without a number.
+    if found.results.is_empty() && (!tool.is_of_device() || found.details.is_empty()) {
+        return Err(ImportError::Empty { tool, remarks: found.remarks });
+    }
     if tool.is_of_device() {
         tell_device(&mut found, options.device.as_deref());
-    }
-    // What a device can do is told without a number.
-    if found.results.is_empty() && !(tool.is_of_device() && !found.details.is_empty()) {
-        return Err(ImportError::Empty { tool, remarks: found.remarks });
     }
     found.check_samples();
     Ok(Imported::new(id, name, tool, found, options.tool_version.clone(), now))

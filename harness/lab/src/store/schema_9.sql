@@ -415,30 +415,23 @@ FROM best;
 CREATE VIEW compatibility AS
 WITH runs AS (
     SELECT
-        case_id, model, endpoint, precision, shape, machine, outcome, mark, recorded_at, id, message,
-        id IN (SELECT result_id FROM fallbacks) AS fell_back
-    FROM results
+        case_id, model, endpoint, precision, shape, machine, outcome, mark, recorded_at, message, elsewhere.result_id IS NOT NULL AS fell_back,
+        outcome || ' ' || coalesce(mark, '') || ' ' || (elsewhere.result_id IS NOT NULL) AS ending,
+        row_number() OVER (PARTITION BY case_id, machine ORDER BY recorded_at, id) AS place
+    FROM results LEFT JOIN (SELECT DISTINCT result_id FROM fallbacks) AS elsewhere ON elsewhere.result_id = id
 ), changes AS (
-    SELECT
-        *, row(outcome, mark, fell_back) IS DISTINCT FROM lag(row(outcome, mark, fell_back)) OVER over_time AS is_first
-    FROM runs
-    WINDOW over_time AS (PARTITION BY case_id, machine ORDER BY recorded_at, id)
-), stretches AS (
-    SELECT
-        *, count(*) FILTER (is_first) OVER (
-            PARTITION BY case_id, machine ORDER BY recorded_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS stretch
-    FROM changes
+    -- Within a stretch both places rise by one from run to run.
+    SELECT *, place - row_number() OVER (PARTITION BY case_id, machine, ending ORDER BY place) AS stretch FROM runs
 ), periods AS (
     SELECT
         case_id, any_value(model) AS model, any_value(endpoint) AS endpoint, any_value(precision) AS precision,
         any_value(shape) AS shape, machine, any_value(outcome) AS outcome, any_value(mark) AS mark,
         any_value(fell_back) AS fell_back, min(recorded_at) AS since, max(recorded_at) AS last_seen, count(*) AS runs,
-        arg_max(message, (recorded_at, id)) AS message, stretch
-    FROM stretches
-    GROUP BY case_id, machine, stretch
+        max_by(message, place) AS message, min(place) AS place
+    FROM changes
+    GROUP BY case_id, machine, ending, stretch
 )
-SELECT * EXCLUDE (stretch), lead(since) OVER (PARTITION BY case_id, machine ORDER BY stretch) AS until
+SELECT * EXCLUDE (place), lead(since) OVER (PARTITION BY case_id, machine ORDER BY place) AS until
 FROM periods;
 
 -- Device time of each op with its share of all ops of its result.

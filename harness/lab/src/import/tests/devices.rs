@@ -261,6 +261,8 @@ fn the_device_is_what_the_source_says_or_somebody_gives() {
     let options = Options { device: Some("a phone".into()), ..Options::default() };
     let given = |name| read(name, Source::File(of_device(name)), &options, now()).unwrap();
     assert_eq!(given("android.txt").details["device"], "a phone");
+    let empty = read("empty", Source::File(b"Load: a / b / c\n".to_vec()), &options, now());
+    assert!(empty.unwrap_err().to_string().contains("no result of dumpsys"));
     let known = given("powermetrics.txt");
     assert_eq!(known.details["device"], "Mac14,2");
     assert!(known.remarks.iter().any(|one| one.contains("--device a phone was not taken")));
