@@ -95,9 +95,9 @@ fn the_promised_view_is_documented_column_by_column() {
     let rows = adopter.json(&["query", sql], 0);
     let columns: BTreeSet<_> =
         rows.as_array().unwrap().iter().map(|row| row["column_name"].as_str().unwrap()).collect();
-    let text = fs::read_to_string(root().join("docs/formats.md")).unwrap();
-    let section = text.split("### The view `latest_results`").nth(1).unwrap();
-    let section = section.split("\n## ").next().unwrap();
+    let text = fs::read_to_string(root().join("docs/schema.md")).unwrap();
+    let section = text.split("### `latest_results`").nth(1).unwrap();
+    let section = section.split("\n### ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     let names = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
     let documented: BTreeSet<_> = names.collect();

@@ -60,9 +60,10 @@ impl Context {
         self.take_in(Store::open(&self.db)?)
     }
 
-    /// Takes in what is new in the record files since the store was opened.
+    /// Takes in what is new in the record files since the store was opened, and the certificates as they are.
     pub(crate) fn take_in(&self, store: Store) -> Result<Store> {
         warn_of(&store.ingest(&self.folders.records)?.faults);
+        warn_of(&store.ingest_certificates(&self.folders.certificates)?.1);
         Ok(store)
     }
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Tables whose rows have a mark only where a device was opened; their schema keeps numbers from the others.
-const UNOPENED: [&str; 3] = ["results", "latest_results", "probes"];
+const UNOPENED: [&str; 7] =
+    ["results", "latest_results", "probes", "probe_log", "compatibility", "environments", "models"];
 
 /// Flags of `export`.
 #[derive(Debug, clap::Args)]

@@ -170,11 +170,11 @@ pub fn line(line: &[u8]) -> Result<Line, String> {
         return Err(format!("has no checksum at its end, which lines of format {SUMMED} have"));
     }
     let line: Line = serde_json::from_slice(line).map_err(|e| format!("is not a record: {e}"))?;
-    match &line {
-        Line::Result(record) => record.fault().map_or(Ok(()), Err)?,
-        Line::Probe(_) => {}
-    }
-    Ok(line)
+    let fault = match &line {
+        Line::Result(record) => record.fault(),
+        Line::Probe(probe) => probe.fault(),
+    };
+    fault.map_or(Ok(line), Err)
 }
 
 /// The record files of a folder, oldest first; none if the folder does not exist.

@@ -111,6 +111,23 @@ pub struct Samples {
     pub iterations: Vec<u64>,
 }
 
+impl Samples {
+    /// What of them cannot be, if anything.
+    #[expect(clippy::cast_precision_loss, reason = "only whether it is finite matters")]
+    fn fault(&self) -> Option<String> {
+        if self.latency_ns.len() != self.iterations.len() {
+            return Some("has samples and iterations of different lengths".into());
+        }
+        if self.latency_ns.iter().any(|latency| !(latency.is_finite() && *latency >= 0.0)) {
+            return Some("has a latency that is not a length of time".into());
+        }
+        // A thousandth of what a float can hold, so that what is added to it and made of it is finite too.
+        let runs = self.latency_ns.iter().zip(&self.iterations);
+        let total: f64 = runs.map(|(latency, &runs)| latency * (runs as f64).max(1.0)).sum();
+        (total > f64::MAX / 1e3).then(|| "has latencies that are longer than any time".into())
+    }
+}
+
 /// What is known of a run besides its samples. Absent values were not measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -182,6 +199,9 @@ impl Telemetry {
     fn fault(&self) -> Option<String> {
         let is_temperature = |name: &str| name.ends_with("_celsius");
         self.series.iter().find_map(|(name, series)| {
+            if name.is_empty() {
+                return Some("has readings of nothing".into());
+            }
             if series.at_ns.len() != series.values.len() {
                 return Some(format!("has readings and times of {name} of different lengths"));
             }
@@ -230,6 +250,15 @@ pub struct OutputCheck {
 }
 
 impl OutputCheck {
+    /// What of it cannot be, if anything.
+    fn fault(&self) -> Option<String> {
+        let is_size = |value: f64| value.is_finite() && value >= 0.0;
+        if !self.error.is_none_or(is_size) {
+            return Some("has an output with an error below zero or beyond numbers".into());
+        }
+        (!is_size(self.tolerance)).then(|| "has an output with a tolerance below zero".into())
+    }
+
     /// Whether the output is right. An error that is not a number is not.
     pub fn passes(&self) -> bool {
         self.error.is_some_and(|error| error <= self.tolerance)
@@ -303,39 +332,50 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether it holds numbers without a mark, which no record may; the fault, if so.
+    /// What of it cannot be, if anything: numbers without a mark, which no record may hold, a mark that no run has,
+    /// a time that is none.
     pub fn fault(&self) -> Option<String> {
-        let numbers = !self.samples.latency_ns.is_empty()
-            || !self.outputs.is_empty()
-            || !self.op_times.is_empty()
-            || !self.fallbacks.is_empty()
-            || self.metrics != Metrics::default();
         if self.format > FORMAT {
             return Some(format!(
                 "is of format {}, this version reads up to {FORMAT}: use a newer Proofmark",
                 self.format
             ));
         }
+        fault_of_names(&[("id", &self.id), ("run", &self.run), ("suite", &self.suite)])
+            .or_else(|| self.fault_of_mark())
+            .or_else(|| self.samples.fault())
+            .or_else(|| self.metrics.telemetry.as_ref().and_then(Telemetry::fault))
+            .or_else(|| self.outputs.iter().find_map(OutputCheck::fault))
+    }
+
+    fn fault_of_mark(&self) -> Option<String> {
+        let numbers = !self.samples.latency_ns.is_empty()
+            || !self.outputs.is_empty()
+            || !self.op_times.is_empty()
+            || !self.fallbacks.is_empty()
+            || self.metrics != Metrics::default();
         if self.mark != self.device.as_ref().map(|device| device.mark) {
             return Some("has a mark that is not the one of its device".into());
         }
         if self.mark.is_none() && (numbers || self.outcome == Outcome::Passed) {
             return Some("has numbers or a pass, but no mark".into());
         }
-        if self.samples.latency_ns.len() != self.samples.iterations.len() {
-            return Some("has samples and iterations of different lengths".into());
-        }
-        if self.samples.latency_ns.iter().any(|latency| !(latency.is_finite() && *latency >= 0.0)) {
-            return Some("has a latency that is not a length of time".into());
-        }
-        if let Some(fault) = self.metrics.telemetry.as_ref().and_then(Telemetry::fault) {
-            return Some(fault);
-        }
-        if self.outputs.iter().any(|output| output.error.is_some_and(|error| error < 0.0)) {
-            return Some("has an output with an error below zero".into());
-        }
-        None
+        self.mark.and_then(fault_of_run)
     }
+}
+
+/// Why nothing that took place can have this mark, if so.
+fn fault_of_run(mark: Mark) -> Option<String> {
+    match mark {
+        Mark::Real | Mark::Software => None,
+        Mark::Simulated => Some("is marked simulated, and a prediction is no run".into()),
+        Mark::Claimed => Some("is marked claimed, and what others say is no run".into()),
+    }
+}
+
+fn fault_of_names(names: &[(&str, &str)]) -> Option<String> {
+    let (what, _) = names.iter().find(|(_, name)| name.is_empty())?;
+    Some(format!("has an empty {what}"))
 }
 
 /// What one probe of one endpoint found.
@@ -353,4 +393,12 @@ pub struct Probe {
     pub machine: String,
     /// What was found.
     pub finding: Finding,
+}
+
+impl Probe {
+    /// What of it cannot be, if anything.
+    pub fn fault(&self) -> Option<String> {
+        fault_of_names(&[("id", &self.id), ("suite", &self.suite)])
+            .or_else(|| self.finding.mark.and_then(fault_of_run))
+    }
 }

@@ -26,12 +26,13 @@ pub fn median_absolute_deviation(samples: &[f64]) -> Option<f64> {
 }
 
 /// The median absolute deviation relative to the median, without a unit: 0.05 is a spread of five percent.
-/// A robust coefficient of variation. Nothing where the median is zero or there are no samples.
+/// A robust coefficient of variation. Nothing where the median is zero, or so near to it that the quotient is no number,
+/// or there are no samples.
 /// Source: Arachchige, Prendergast & Staudte, "Robust analogs to the coefficient of variation",
 /// Journal of Applied Statistics 49 (2022), `RCV_M`.
 pub fn relative_noise(samples: &[f64]) -> Option<f64> {
     let middle = median(samples).filter(|&median| median > 0.0)?;
-    Some(median_absolute_deviation(samples)? / middle)
+    Some(median_absolute_deviation(samples)? / middle).filter(|noise| noise.is_finite())
 }
 
 /// The quantile at `part` of one, between the two order statistics beside it; nothing for no samples.

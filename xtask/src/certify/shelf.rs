@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 fn path(context: &Context, case: &CaseId) -> PathBuf {
     // No part of a case id holds a `/`, and none of them is empty.
-    let folder = context.state.join("certificates").join(&case.model).join(case.endpoint.as_str());
+    let folder = context.folders.certificates.join(&case.model).join(case.endpoint.as_str());
     folder.join(&case.precision).join(format!("{}.json", case.shape))
 }
 

@@ -33,12 +33,15 @@ pub(crate) struct Args {
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// The tool that wrote them, instead of the one that their content says: criterion, hyperfine, google-benchmark,
-    /// pytest-benchmark, jmh, go, mlperf, onnx-runtime, pytorch
+    /// pytest-benchmark, jmh, go, mlperf, onnx-runtime, pytorch, dumpsys, getprop, powermetrics, nvidia-smi, perfetto
     #[arg(long, value_name = "NAME")]
     tool: Option<Tool>,
     /// The tool's version, where it does not write it itself
     #[arg(long, value_name = "VERSION")]
     tool_version: Option<String>,
+    /// The device that dumpsys or another tool of devices asked, where the file does not say it
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
     /// Show what would be imported, with its numbers; write nothing
     #[arg(long)]
     dry_run: bool,
@@ -172,7 +175,11 @@ impl Args {
         if let Some(imported) = known.get(&source.id()) {
             return Outcome::Known(Rc::clone(imported));
         }
-        let options = Options { tool: self.tool, tool_version: self.tool_version.clone() };
+        let options = Options {
+            tool: self.tool,
+            tool_version: self.tool_version.clone(),
+            device: self.device.clone(),
+        };
         match import::read(&item.name, source, &options, clock::now()) {
             Ok(imported) => Outcome::Imported(Rc::new(imported)),
             // In a folder are other files too; only what a known tool wrote can be damaged.

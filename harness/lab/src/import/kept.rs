@@ -114,18 +114,27 @@ pub(super) fn parse(line: &[u8]) -> Result<Imported, String> {
     if read.mark != Mark::Claimed {
         return Err(format!("is marked {}, and what is imported is claimed", read.mark));
     }
-    for one in &read.results {
-        let never_negative = one.unit.as_deref().is_some_and(unit::is_never_negative);
-        let means_nothing = |value: &f64| never_negative && *value < 0.0;
-        if means_nothing(&one.value) || one.samples.iter().any(means_nothing) {
-            return Err(format!("has a {} of {} that is negative", one.metric, one.benchmark));
-        }
-        if !one.iterations.is_empty() && one.iterations.len() != one.samples.len() {
-            return Err(format!(
-                "has samples of {} that do not fit their iterations",
-                one.benchmark
-            ));
-        }
+    if read.id.is_empty() || read.tool_version_from.is_empty() {
+        return Err("has no id, or does not say where its version comes from".to_owned());
     }
-    Ok(read)
+    read.results.iter().find_map(fault).map_or(Ok(read), Err)
+}
+
+/// What of a number cannot be, if anything: the table of imported numbers refuses the same.
+fn fault(one: &Measured) -> Option<String> {
+    let never_negative = one.unit.as_deref().is_some_and(unit::is_never_negative);
+    let means_nothing = |value: &f64| !value.is_finite() || never_negative && *value < 0.0;
+    if means_nothing(&one.value)
+        || !one.raw_value.is_finite()
+        || one.samples.iter().any(means_nothing)
+    {
+        return Some(format!("has a {} of {} that cannot be", one.metric, one.benchmark));
+    }
+    if !one.iterations.is_empty() && one.iterations.len() != one.samples.len() {
+        return Some(format!("has samples of {} that do not fit their iterations", one.benchmark));
+    }
+    let names = [&one.metric, &one.statistic, &one.place];
+    names.iter().any(|name| name.is_empty()).then(|| {
+        format!("has a number of {} without a metric, a statistic or a place", one.benchmark)
+    })
 }

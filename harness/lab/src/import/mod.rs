@@ -5,6 +5,7 @@
 //! of lines; how it gets into the database is `store`. All of it is marked claimed: a file cannot show that anything ran.
 
 mod criterion;
+mod device;
 mod error;
 mod figure;
 mod go;
@@ -91,13 +92,14 @@ struct Taken<'a> {
 }
 
 impl Found {
-    /// Takes a value, or says why not: a time that is negative means nothing. Gives the result for what else is
-    /// known of it.
+    /// Takes a value, or says why not: a time that is negative means nothing, and neither does a number without a name.
+    /// Gives the result for what else is known of it.
     fn take(&mut self, base: &Measured, taken: Taken<'_>) -> Option<&mut Measured> {
         let (unit, factor) = unit::ours(taken.raw_unit);
         let value = taken.raw * factor;
         let refused = match unit.as_deref() {
             _ if !value.is_finite() => "is not finite",
+            _ if taken.metric.is_empty() || taken.statistic.is_empty() => "has no name",
             Some(unit) if value < 0.0 && unit::is_never_negative(unit) => "is negative",
             _ => {
                 self.results.push(Measured {
@@ -144,6 +146,8 @@ pub struct Options {
     pub tool: Option<Tool>,
     /// Its version, for tools that do not write it.
     pub tool_version: Option<String>,
+    /// The device that a tool of devices asked, where the source does not say it.
+    pub device: Option<String>,
 }
 
 /// A source: a file, or what criterion writes of one benchmark.
@@ -188,11 +192,26 @@ pub fn read(
             (tool, of(tool, &mut bytes)?)
         }
     };
-    if found.results.is_empty() {
+    // What a device can do is told without a number.
+    if found.results.is_empty() && (!tool.is_of_device() || found.details.is_empty()) {
         return Err(ImportError::Empty { tool, remarks: found.remarks });
+    }
+    if tool.is_of_device() {
+        tell_device(&mut found, options.device.as_deref());
     }
     found.check_samples();
     Ok(Imported::new(id, name, tool, found, options.tool_version.clone(), now))
+}
+
+/// The device that the source names is more than one that somebody gives.
+fn tell_device(found: &mut Found, given: Option<&str>) {
+    let Some(given) = given else { return };
+    let known = found.details.entry(device::DEVICE.to_owned()).or_insert_with(|| given.to_owned());
+    if known != given {
+        found
+            .remarks
+            .push(format!("the source says that it is {known}, so --device {given} was not taken"));
+    }
 }
 
 fn of(tool: Tool, bytes: &mut [u8]) -> Result<Found, ImportError> {
@@ -206,6 +225,11 @@ fn of(tool: Tool, bytes: &mut [u8]) -> Result<Found, ImportError> {
         Tool::Mlperf => mlperf::read(bytes),
         Tool::OnnxRuntime => onnx::read(bytes),
         Tool::Pytorch => pytorch::read(bytes),
+        Tool::Dumpsys => device::dumpsys::read(bytes),
+        Tool::Getprop => device::getprop::read(bytes),
+        Tool::Powermetrics => device::powermetrics::read(bytes),
+        Tool::NvidiaSmi => device::nvidia::read(bytes),
+        Tool::Perfetto => device::perfetto::read(bytes),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Of JSON, the keys of the first levels are looked at, with the first element standing for its list, and no further than
 //! to the last key that is needed: a trace is not read twice.
 
+use super::device::{dumpsys, getprop, nvidia, perfetto, powermetrics};
 use super::{ImportError, Tool};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -11,9 +12,16 @@ use std::fmt;
 pub(super) fn tool(bytes: &[u8]) -> Result<Tool, ImportError> {
     let start = bytes.trim_ascii_start();
     match start.first() {
+        // The lines of getprop begin as lists of JSON do.
+        Some(b'[') if is_property(start) => Ok(Tool::Getprop),
         Some(b'{' | b'[') => of_json(start),
         _ => of_text(start),
     }
+}
+
+fn is_property(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    std::str::from_utf8(line).is_ok_and(|line| getprop::property(line.trim_end()).is_some())
 }
 
 fn of_text(bytes: &[u8]) -> Result<Tool, ImportError> {
@@ -24,6 +32,21 @@ fn of_text(bytes: &[u8]) -> Result<Tool, ImportError> {
     let Some(first) = lines.next() else {
         return unknown("it is empty");
     };
+    if first.starts_with('<') {
+        return of_xml(&text);
+    }
+    if nvidia::is_head(first) {
+        return Ok(Tool::NvidiaSmi);
+    }
+    if perfetto::is_head(first) {
+        return Ok(Tool::Perfetto);
+    }
+    if text.lines().any(|line| line.starts_with(powermetrics::SAMPLE)) {
+        return Ok(Tool::Powermetrics);
+    }
+    if text.lines().any(dumpsys::is_heading) {
+        return Ok(Tool::Dumpsys);
+    }
     if first.starts_with(":::MLLOG ") || lines.next() == Some("MLPerf Results Summary") {
         return Ok(Tool::Mlperf);
     }
@@ -31,7 +54,17 @@ fn of_text(bytes: &[u8]) -> Result<Tool, ImportError> {
     if first.starts_with("goos: ") || text.lines().any(is_go) {
         return Ok(Tool::Go);
     }
-    unknown("it is neither JSON nor the text of Go or MLPerf")
+    unknown("it is neither JSON nor text of a tool")
+}
+
+fn of_xml(text: &str) -> Result<Tool, ImportError> {
+    if text.contains("<nvidia_smi_log>") {
+        return Ok(Tool::NvidiaSmi);
+    }
+    if text.contains("<plist") && text.contains("<key>elapsed_ns</key>") {
+        return Ok(Tool::Powermetrics);
+    }
+    Err(ImportError::Unknown { detail: "it is XML of no tool that is known here".to_owned() })
 }
 
 fn of_json(bytes: &[u8]) -> Result<Tool, ImportError> {

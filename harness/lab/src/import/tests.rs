@@ -1,6 +1,7 @@
 //! Each reader on files that the real tool wrote, with values that the tool printed; files of other tools. Damage is `damage`.
 
 mod damage;
+mod devices;
 
 use super::*;
 use std::fs;
@@ -19,7 +20,7 @@ fn now() -> Timestamp {
 }
 
 fn read_as(tool: Option<Tool>, bytes: Vec<u8>) -> Result<Imported, ImportError> {
-    let options = Options { tool, tool_version: None };
+    let options = Options { tool, ..Options::default() };
     read("a file", Source::File(bytes), &options, now())
 }
 
@@ -397,7 +398,7 @@ fn files_of_another_tool_are_refused() {
 
 #[test]
 fn a_version_of_the_source_is_more_than_one_that_is_given() {
-    let given = Options { tool_version: Some("9".into()), tool: None };
+    let given = Options { tool_version: Some("9".into()), ..Options::default() };
     let source = Source::File(bytes("pytest-benchmark/pytest-benchmark.json"));
     let read = read("a file", source, &given, now()).unwrap();
     assert_eq!(read.tool_version.as_deref(), Some("5.3.1"));

@@ -26,11 +26,21 @@ pub enum Tool {
     OnnxRuntime,
     /// The trace of PyTorch's profiler.
     Pytorch,
+    /// Android's `dumpsys`: battery, thermalservice, cpuinfo, meminfo.
+    Dumpsys,
+    /// Android's `getprop`.
+    Getprop,
+    /// macOS's `powermetrics`, its text or its property lists.
+    Powermetrics,
+    /// `nvidia-smi`, its tables or its XML.
+    NvidiaSmi,
+    /// Counters of perfetto's `trace_processor`, as CSV.
+    Perfetto,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Criterion,
         Self::Hyperfine,
         Self::GoogleBenchmark,
@@ -40,6 +50,11 @@ impl Tool {
         Self::Mlperf,
         Self::OnnxRuntime,
         Self::Pytorch,
+        Self::Dumpsys,
+        Self::Getprop,
+        Self::Powermetrics,
+        Self::NvidiaSmi,
+        Self::Perfetto,
     ];
 
     /// As it stands on the command line and in files.
@@ -54,7 +69,20 @@ impl Tool {
             Self::Mlperf => "mlperf",
             Self::OnnxRuntime => "onnx-runtime",
             Self::Pytorch => "pytorch",
+            Self::Dumpsys => "dumpsys",
+            Self::Getprop => "getprop",
+            Self::Powermetrics => "powermetrics",
+            Self::NvidiaSmi => "nvidia-smi",
+            Self::Perfetto => "perfetto",
         }
+    }
+
+    /// Whether it tells of a device instead of measuring a benchmark.
+    pub const fn is_of_device(self) -> bool {
+        matches!(
+            self,
+            Self::Dumpsys | Self::Getprop | Self::Powermetrics | Self::NvidiaSmi | Self::Perfetto
+        )
     }
 
     /// The names of all, for messages.

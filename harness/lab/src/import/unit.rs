@@ -27,6 +27,24 @@ pub(crate) const UNITS: &[(&str, &str, f64)] = &[
     ("B/op", "B", 1.0),
     ("allocs/op", "1", 1.0),
     ("1", "1", 1.0),
+    // What devices tell.
+    ("%", "1", 0.01),
+    ("KiB", "B", 1024.0),
+    ("MiB", "B", 1_048_576.0),
+    ("W", "W", 1.0),
+    ("mW", "W", 1e-3),
+    ("µJ", "J", 1e-6),
+    ("mV", "V", 1e-3),
+    ("µV", "V", 1e-6),
+    ("mA", "A", 1e-3),
+    ("µA", "A", 1e-6),
+    ("µAh", "Ah", 1e-6),
+    ("Hz", "Hz", 1.0),
+    ("kHz", "Hz", 1e3),
+    ("MHz", "Hz", 1e6),
+    ("°C", "°C", 1.0),
+    ("C", "°C", 1.0),
+    ("0.1°C", "°C", 0.1),
 ];
 
 /// Our unit for one that is written, and the factor that leads to it.
@@ -40,5 +58,5 @@ pub(super) fn ours(raw: Option<&str>) -> (Option<String>, f64) {
 
 /// Whether values of this unit of ours cannot be below zero.
 pub(super) fn is_never_negative(unit: &str) -> bool {
-    matches!(unit, "ns" | "1/s" | "B/s" | "B")
+    matches!(unit, "ns" | "1/s" | "B/s" | "B" | "Hz")
 }

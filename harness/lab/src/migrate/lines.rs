@@ -231,16 +231,19 @@ fn check(content: &Content) -> Result<(), String> {
     }
     let is_whole = |row: &&Row| match content.names.get(row.naming) {
         Some(naming) if row.value.is_some() => {
-            naming.unit.is_some() && naming.metric.is_some() && naming.note.is_none()
+            let signed = naming.metric.as_deref() == Some("similarity");
+            let is_possible = row.value.is_some_and(|value| signed || value >= 0.0);
+            naming.unit.is_some() && naming.metric.is_some() && naming.note.is_none() && is_possible
         }
         Some(naming) => naming.unit.is_none() && naming.note.is_some(),
         None => false,
     };
     let mut rows = content.groups.iter().flat_map(|group| &group.rows);
     match rows.find(|row| row.path.is_empty() || !is_whole(row)) {
-        Some(row) => {
-            Err(format!("has a number at {:?} without a name, a unit, a note or a path", row.path))
-        }
+        Some(row) => Err(format!(
+            "has a number at {:?} that is below zero, or without a name, a unit, a note or a path",
+            row.path
+        )),
         None => Ok(()),
     }
 }

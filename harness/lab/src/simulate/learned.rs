@@ -278,6 +278,16 @@ fn parse(line: &[u8]) -> Result<Learned, String> {
     if read.id != read.hash() {
         return Err("is not what it was when it was written: its hash differs".to_owned());
     }
+    let Place { endpoint, device, reality, .. } = &read.place;
+    if read.version == 0 || endpoint.is_empty() || device.is_empty() {
+        return Err("has no version, endpoint or device".to_owned());
+    }
+    if !matches!(reality, Mark::Real | Mark::Software) {
+        return Err(format!("was taught by results that are {reality}"));
+    }
+    if read.rates.iter().any(|rate| !(rate.is_finite() && *rate >= 0.0)) {
+        return Err("has a rate that is no time".to_owned());
+    }
     Ok(read)
 }
 

@@ -114,6 +114,45 @@ impl Recorded {
     }
 }
 
+impl Recorded {
+    /// What of it cannot be, if anything: the table of predictions refuses the same.
+    fn fault(&self) -> Option<String> {
+        if self.mark != Mark::Simulated {
+            return Some(format!("is marked {}, and a prediction is simulated", self.mark));
+        }
+        if !matches!(self.reality, Mark::Real | Mark::Software) {
+            return Some(format!("would be graded by results that are {}", self.reality));
+        }
+        let is_interval = self.low_ms > 0.0
+            && self.low_ms <= self.predicted_ms
+            && self.predicted_ms <= self.high_ms
+            && self.high_ms.is_finite();
+        if !is_interval {
+            return Some(format!(
+                "predicts {} ms in an interval from {} to {} ms",
+                self.predicted_ms, self.low_ms, self.high_ms
+            ));
+        }
+        let names = [&self.id, &self.model, &self.shape, &self.precision, &self.device];
+        if names.iter().any(|name| name.is_empty()) {
+            return Some("has an empty id, model, shape, precision or device".to_owned());
+        }
+        if self.endpoint.is_some() != self.machine.is_some() {
+            return Some("has an endpoint without a machine, or a machine without".to_owned());
+        }
+        if !(0.0..=1.000_001).contains(&self.extrapolated_share) {
+            return Some(format!("has an extrapolated share of {}", self.extrapolated_share));
+        }
+        let is_validated = match self.validated_error {
+            None => true,
+            Some(error) => {
+                self.confidence != Confidence::Unvalidated && error.is_finite() && error >= 0.0
+            }
+        };
+        (!is_validated).then(|| "has a validated error that cannot be".to_owned())
+    }
+}
+
 /// Appends predictions to the file of a folder, which is made if it is not there.
 ///
 /// # Errors
@@ -136,22 +175,7 @@ fn parse(line: &[u8]) -> Result<Recorded, String> {
     if !(1..=FORMAT).contains(&read.format) {
         return Err(format!("is of format {}, and this program knows {FORMAT}", read.format));
     }
-    if read.mark != Mark::Simulated {
-        return Err(format!("is marked {}, and a prediction is simulated", read.mark));
-    }
-    if !matches!(read.reality, Mark::Real | Mark::Software) {
-        return Err(format!("would be graded by results that are {}", read.reality));
-    }
-    let is_interval = read.low_ms > 0.0
-        && read.low_ms <= read.predicted_ms
-        && read.predicted_ms <= read.high_ms
-        && read.high_ms.is_finite();
-    if !is_interval {
-        return Err(format!(
-            "predicts {} ms in an interval from {} to {} ms",
-            read.predicted_ms, read.low_ms, read.high_ms
-        ));
-    }
+    read.fault().map_or(Ok(()), Err)?;
     Ok(read)
 }
 

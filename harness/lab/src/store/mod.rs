@@ -3,6 +3,7 @@
 //! The only part of Proofmark that knows DuckDB. One process may have a database open for writing, or many for
 //! reading, never both; so a store is opened late and closed early.
 
+mod certificates;
 mod columns;
 mod compare;
 mod compat;
@@ -57,15 +58,18 @@ pub struct Folders {
     pub imports: PathBuf,
     /// What was migrated from legacy files.
     pub migrated: PathBuf,
+    /// Certificates of cases.
+    pub certificates: PathBuf,
 }
 
 impl Folders {
     /// The folders below the folder of a workspace's state.
     #[must_use]
     pub fn below(state: &Path) -> Self {
-        let [records, predictions, imports, migrated] =
-            ["records", "predictions", "imports", "migrated"].map(|name| state.join(name));
-        Self { records, predictions, imports, migrated }
+        let names = ["records", "predictions", "imports", "migrated", "certificates"];
+        let [records, predictions, imports, migrated, certificates] =
+            names.map(|name| state.join(name));
+        Self { records, predictions, imports, migrated, certificates }
     }
 }
 
@@ -164,6 +168,7 @@ impl Store {
         let taken = self.ingest_migrated(&folders.migrated)?;
         ingested.migrated = taken.rows;
         ingested.faults.extend(taken.faults);
+        ingested.faults.extend(self.ingest_certificates(&folders.certificates)?.1);
         Ok(ingested)
     }
 

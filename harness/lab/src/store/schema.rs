@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema_6.sql"),
     include_str!("schema_7.sql"),
     include_str!("schema_8.sql"),
+    include_str!("schema_9.sql"),
 ];
 
 /// The schema version of this program.
@@ -83,6 +84,17 @@ pub(super) fn migrate_along(
     transaction.execute("UPDATE proofmark_meta SET schema_version = ?", [version])?;
     transaction.commit()
 }
+
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod document;
+#[cfg(test)]
+mod specimen;
+#[cfg(test)]
+mod versions;
+#[cfg(test)]
+mod views;
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ CREATE TABLE migrated_results (
     metric VARCHAR,
     statistic VARCHAR,
     -- In our unit; null if it is not understood.
-    value DOUBLE,
+    value DOUBLE CHECK (isfinite(value)),
     unit VARCHAR,
     mark VARCHAR NOT NULL CHECK (mark IN ('simulated', 'claimed')),
     -- Why it has this mark.
@@ -50,7 +50,9 @@ CREATE TABLE migrated_results (
     rules UINTEGER NOT NULL,
     CHECK ((value IS NULL) = (unit IS NULL)),
     CHECK ((value IS NULL) = (note IS NOT NULL)),
-    CHECK (value IS NULL OR metric IS NOT NULL)
+    CHECK (value IS NULL OR metric IS NOT NULL),
+    -- Of what is understood, similarities alone have a sign.
+    CHECK (value >= 0 OR metric = 'similarity')
 );
 
 -- The numbers of what each file has now, by the newest rules that read it; of several files with one content, under the

@@ -19,18 +19,18 @@ CREATE TABLE imported_files (
 
 -- One row per number.
 CREATE TABLE imported_results (
-    file_id VARCHAR NOT NULL,
+    file_id VARCHAR NOT NULL CHECK (file_id <> ''),
     position UINTEGER NOT NULL,
-    tool VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL CHECK (tool <> ''),
     tool_version VARCHAR,
     benchmark VARCHAR NOT NULL,
     metric VARCHAR NOT NULL CHECK (metric <> ''),
     -- What the value is of the runs behind it: mean, median, p99, …
     statistic VARCHAR NOT NULL CHECK (statistic <> ''),
     value DOUBLE NOT NULL CHECK (isfinite(value)),
-    -- ns, 1/s, B/s, B, 1, or the tool's own; null if the tool writes none.
+    -- ns, 1/s, B/s, B, 1, W, …, or the tool's own; null if the tool writes none.
     unit VARCHAR,
-    raw_value DOUBLE NOT NULL,
+    raw_value DOUBLE NOT NULL CHECK (isfinite(raw_value)),
     raw_unit VARCHAR,
     mark VARCHAR NOT NULL CHECK (mark = 'claimed'),
     -- Runs behind the value.
@@ -41,7 +41,9 @@ CREATE TABLE imported_results (
     -- Where in the source it stands.
     place VARCHAR NOT NULL CHECK (place <> ''),
     PRIMARY KEY (file_id, position),
-    CHECK (unit NOT IN ('ns', '1/s', 'B/s', 'B') OR (value >= 0 AND coalesce(list_min(samples) >= 0, true))),
+    CHECK (len(samples) = list_count(samples) AND len(iterations) = list_count(iterations)),
+    CHECK (isfinite(list_min(samples)) AND isfinite(list_max(samples))),
+    CHECK (unit NOT IN ('ns', '1/s', 'B/s', 'B', 'Hz') OR (value >= 0 AND coalesce(list_min(samples) >= 0, true))),
     CHECK (len(iterations) = 0 OR len(iterations) = len(samples))
 );
 
