@@ -93,7 +93,8 @@ impl Bench {
 fn benches() -> Vec<Bench> {
     let connection = Rc::new(filled());
     let named = tables(&connection).into_iter();
-    let with_rows = named.filter(|table| !["set_aside", "proofmark_meta", "latest"].contains(&&**table));
+    let with_rows =
+        named.filter(|table| !["set_aside", "proofmark_meta", "latest"].contains(&&**table));
     with_rows.map(|table| Bench::of(&connection, &table, "true")).collect()
 }
 
