@@ -113,7 +113,6 @@ pub struct Samples {
 
 impl Samples {
     /// What of them cannot be, if anything.
-    #[expect(clippy::cast_precision_loss, reason = "only whether it is finite matters")]
     fn fault(&self) -> Option<String> {
         if self.latency_ns.len() != self.iterations.len() {
             return Some("has samples and iterations of different lengths".into());
@@ -121,11 +120,17 @@ impl Samples {
         if self.latency_ns.iter().any(|latency| !(latency.is_finite() && *latency >= 0.0)) {
             return Some("has a latency that is not a length of time".into());
         }
-        // A thousandth of what a float can hold, so that what is added to it and made of it is finite too.
-        let runs = self.latency_ns.iter().zip(&self.iterations);
-        let total: f64 = runs.map(|(latency, &runs)| latency * (runs as f64).max(1.0)).sum();
-        (total > f64::MAX / 1e3).then(|| "has latencies that are longer than any time".into())
+        (!samples_fit(&self.latency_ns, &self.iterations))
+            .then(|| "has latencies that are longer than any time".into())
     }
+}
+
+/// Whether all that is made of samples is a number: they take at most a thousandth of what a float can hold.
+#[expect(clippy::cast_precision_loss, reason = "only whether it is finite matters")]
+pub(crate) fn samples_fit(latency_ns: &[f64], iterations: &[u64]) -> bool {
+    let runs = latency_ns.iter().zip(iterations);
+    let total: f64 = runs.map(|(latency, &runs)| latency * (runs as f64).max(1.0)).sum();
+    total <= f64::MAX / 1e3
 }
 
 /// What is known of a run besides its samples. Absent values were not measured.

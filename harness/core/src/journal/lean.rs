@@ -4,7 +4,7 @@
 //! older format, numbers without a mark) is not judged here: [`Lean::read`] says no, and `line` judges it.
 
 use super::cursor::Cursor;
-use crate::record::FORMAT;
+use crate::record::{FORMAT, samples_fit};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -179,9 +179,7 @@ impl<'a> Lean<'a> {
         };
         let is_known = ["test", "measure"].contains(&self.purpose)
             && ["passed", "failed", "timed-out", "crashed", "skipped"].contains(&self.outcome)
-            && self
-                .mark
-                .is_none_or(|mark| ["real", "software", "simulated", "claimed"].contains(&mark));
+            && self.mark.is_none_or(|mark| ["real", "software"].contains(&mark));
         (fits && is_known).then_some(())
     }
 
@@ -373,14 +371,21 @@ impl<'a> Lean<'a> {
         let series_is_sound = |series: &LeanSeries<'_>| {
             let may_be_less = series.name.ends_with("_celsius");
             let values = &series.values;
-            series.at_ns.len() == values.len()
+            !series.name.is_empty()
+                && series.at_ns.len() == values.len()
                 && values.iter().all(|value| is_length(value) || may_be_less && value.is_finite())
         };
-        (self.mark.is_some() || !numbers && self.outcome != "passed")
+        let output_is_sound = |output: &LeanOutput<'_>| {
+            output.error.as_ref().is_none_or(is_length) && is_length(&output.tolerance)
+        };
+        let is_named = [&self.id, &self.run, &self.suite].iter().all(|name| !name.is_empty());
+        is_named
+            && (self.mark.is_some() || !numbers && self.outcome != "passed")
             && self.latency_ns.len() == self.iterations.len()
             && self.latency_ns.iter().all(is_length)
+            && samples_fit(&self.latency_ns, &self.iterations)
             && self.series.iter().all(series_is_sound)
-            && self.outputs.iter().all(|output| output.error.is_none_or(|error| error >= 0.0))
+            && self.outputs.iter().all(output_is_sound)
     }
 }
 

@@ -17,6 +17,11 @@ fn word(rng: &mut Rng) -> String {
     (0..rng.usize(..6)).map(|_| PIECES[rng.usize(..PIECES.len())]).collect()
 }
 
+/// A word that says something.
+fn name(rng: &mut Rng) -> String {
+    format!("n{}", word(rng))
+}
+
 fn number(rng: &mut Rng) -> u64 {
     match rng.u8(..4) {
         0 => 0,
@@ -29,7 +34,7 @@ fn float(rng: &mut Rng) -> f64 {
     match rng.u8(..5) {
         0 => 0.0,
         1 => f64::from(rng.u32(..)),
-        2 => f64::MAX,
+        2 => 1e280,
         3 => f64::MIN_POSITIVE * rng.f64(),
         _ => 1e9 * rng.f64() / f64::from(1 + rng.u32(..99)),
     }
@@ -44,7 +49,7 @@ fn several<T>(rng: &mut Rng, make: fn(&mut Rng) -> T) -> Vec<T> {
 }
 
 fn named<T>(rng: &mut Rng, make: fn(&mut Rng) -> T) -> BTreeMap<String, T> {
-    (0..rng.usize(..4)).map(|_| (word(rng), make(rng))).collect()
+    (0..rng.usize(..4)).map(|_| (name(rng), make(rng))).collect()
 }
 
 fn telemetry(rng: &mut Rng) -> Telemetry {
@@ -85,7 +90,7 @@ fn metrics(rng: &mut Rng) -> Metrics {
 }
 
 fn device(rng: &mut Rng) -> DeviceFacts {
-    let mark = [Mark::Real, Mark::Software, Mark::Simulated, Mark::Claimed][rng.usize(..4)];
+    let mark = [Mark::Real, Mark::Software][rng.usize(..2)];
     DeviceFacts { mark, adapter: word(rng), driver: word(rng), details: named(rng, word) }
 }
 
@@ -104,10 +109,10 @@ fn record(rng: &mut Rng) -> Record {
     let device = some(rng, device);
     let mut record = Record {
         format: FORMAT,
-        id: word(rng),
-        run: word(rng),
+        id: name(rng),
+        run: name(rng),
         recorded_at: Timestamp::from_nanosecond(rng.i64(..).into()).unwrap(),
-        suite: word(rng),
+        suite: name(rng),
         case: "m-é\"/cpu-2/f32/b1".parse().unwrap(),
         purpose: [Purpose::Test, Purpose::Measure][rng.usize(..2)],
         outcome: [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Crashed]
@@ -338,7 +343,7 @@ fn records_with_faults_are_left_to_the_one_who_judges() {
             break record;
         }
     };
-    let faults: [fn(&mut Record); 10] = [
+    let faults: [fn(&mut Record); 16] = [
         |r| r.mark = None,
         |r| r.device = None,
         |r| {
@@ -346,6 +351,17 @@ fn records_with_faults_are_left_to_the_one_who_judges() {
                 if r.mark == Some(Mark::Real) { Mark::Claimed } else { Mark::Real }
         },
         |r| (r.mark, r.device) = (None, None),
+        |r| {
+            (r.mark, r.device.as_mut().unwrap().mark) = (Some(Mark::Simulated), Mark::Simulated);
+        },
+        |r| r.id.clear(),
+        |r| r.suite.clear(),
+        |r| r.outputs[0].tolerance = -1.0,
+        |r| (r.samples.latency_ns[1], r.samples.iterations[1]) = (1e300, 1 << 60),
+        |r| {
+            let bad = Series { at_ns: vec![1], values: vec![1.0] };
+            r.metrics.telemetry.get_or_insert_default().series.insert(String::new(), bad);
+        },
         |r| r.samples.iterations.clear(),
         |r| r.samples.latency_ns[1] = -1.0,
         |r| r.outputs[0].error = Some(-1.0),

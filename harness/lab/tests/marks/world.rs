@@ -17,13 +17,9 @@ use proofmark_lab::store::{Folders, Store};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// The marks, each with where its results come from.
-pub(crate) const MARKS: [(Mark, &str); 4] = [
-    (Mark::Real, "cpu"),
-    (Mark::Software, "webgpu-chromium"),
-    (Mark::Simulated, "cuda"),
-    (Mark::Claimed, "webnn-edge"),
-];
+/// The marks of runs, each with where its results come from.
+pub(crate) const MARKS: [(Mark, &str); 2] =
+    [(Mark::Real, "cpu"), (Mark::Software, "webgpu-chromium")];
 /// Results of each trend.
 const LONG: usize = 24;
 
@@ -181,10 +177,8 @@ impl World {
             let id = case(self, shape).parse().unwrap();
             self.listed.push(Listed { id, fingerprint, absence });
         }
-        if matches!(mark, Mark::Real | Mark::Software) {
-            let prediction = self.prediction(mark);
-            self.predictions.push(prediction);
-        }
+        let prediction = self.prediction(mark);
+        self.predictions.push(prediction);
     }
 
     /// A prediction of a trend that results of this mark grade.
