@@ -9,6 +9,7 @@ use super::{
     roofs, sure,
 };
 use crate::basis::BANNER;
+use crate::export::printable_json;
 use crate::timing::advice::Advice;
 use crate::timing::{Row, Timing};
 use serde_json::Value;
@@ -254,12 +255,13 @@ fn row_of(text: &mut String, row: &Row, cited: bool) {
 
 /// JSON between apostrophes: its own quotes stay short.
 fn escape_json(value: &Value) -> String {
-    value.to_string().replace('&', "&amp;").replace('\'', "&#39;").replace('<', "&lt;")
+    let json = printable_json(&value.to_string());
+    json.replace('&', "&amp;").replace('\'', "&#39;").replace('<', "&lt;")
 }
 
 /// JSON in a script that is none.
 fn json_in_html(value: &Value) -> String {
-    value.to_string().replace('<', "\\u003c")
+    printable_json(&value.to_string()).replace('<', "\\u003c")
 }
 
 #[cfg(test)]
