@@ -4,7 +4,7 @@ use super::{RowFormat, put, terminal};
 use crate::clock;
 use crate::context::Context;
 use crate::outcome::absent;
-use crate::output::printable;
+use crate::output::tell;
 use anyhow::{Context as _, Result};
 use proofmark::roof;
 use proofmark_lab::export::csv;
@@ -63,7 +63,7 @@ impl Args {
         drop(store);
         let (roofs, faults) =
             roof::read(&context.state).context("failed to read the measured roofs")?;
-        faults.iter().for_each(|fault| eprintln!("warning: {}", printable(fault)));
+        faults.iter().for_each(|fault| tell!("warning: {fault}"));
         Ok(timing(&measurements, &roofs, &trends, clock::now()))
     }
 }
