@@ -224,7 +224,7 @@ fn endpoints(browsers: &Browsers) -> Page {
         format!("What the latest probe of each endpoint found on machine {}.", browsers.machine);
     let mut blocks = vec![Block::Text(what)];
     blocks.push(if probes.is_empty() {
-        Block::Text("None was probed: `cargo xtask doctor` does it.".to_owned())
+        Block::Text("None was probed: cargo xtask doctor does it.".to_owned())
     } else {
         Block::Table(probed(&probes))
     });
