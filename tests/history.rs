@@ -296,5 +296,5 @@ fn pages_stand_alone_and_what_others_wrote_is_text_in_them() {
         check_page(&picture);
         assert!(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" "), "{picture}");
     }
-    assert!(!text.contains("<script") && text.contains("\\| &amp; \"q\" !\\[p](u)"), "{text}");
+    assert!(!text.contains("<script") && text.contains("\\| &amp; \"q\" !\\[p\\](u)"), "{text}");
 }
