@@ -83,6 +83,7 @@ fn good_benchmarks_are_not_accused() {
     let mut accused = Vec::new();
     for _ in 0..3 {
         let specimens = Adopter::of("specimens");
+        // One that is bad is among them, so that the exit code is the same whatever happens to the good ones.
         let all = certify_specimens(&specimens, &["adds/*", "mixes/*", "sleeps/*"]);
         check_evidence(&specimens, told(&all, "adds/desk/f64/n20000"));
         accused = all.as_array().unwrap().iter().filter(|told| is_accused(told)).cloned().collect();
@@ -96,8 +97,13 @@ fn good_benchmarks_are_not_accused() {
 /// Whether a good specimen is said to have one of the faults that bad ones have.
 fn is_accused(told: &Value) -> bool {
     let parts = ["outputs", "work", "clock", "busy", "growth"];
-    told["id"] != "sleeps/desk/f64/n1"
-        && parts.iter().any(|part| !["pass", "warn"].contains(&status(told, part)))
+    // Growth alone may be what others hide; that is no accusation, and no pass either.
+    let is_doubted = |part: &&str| match status(told, part) {
+        "pass" | "warn" => false,
+        "unknown" => *part != "growth",
+        _ => true,
+    };
+    told["id"] != "sleeps/desk/f64/n1" && parts.iter().any(is_doubted)
 }
 
 /// It ran on one day and in one boot, and what ran under load is no result of the workspace.

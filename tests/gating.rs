@@ -142,7 +142,7 @@ fn equal_code_passes_and_is_run_only_when_asked() {
     assert_eq!(finding(&gate, TRIPLE, "latency")["verdict"], "unaffected");
     // What noise alone could show of one gate in a hundred is below this effect.
     let flags =
-        ["--head", "main", "--all", "--filter", "triple*", "--budget", "9s", "--min-effect", "40%"];
+        ["--head", "main", "--all", "--filter", "triple*", "--budget", "8s", "--min-effect", "40%"];
     let gate = adopter.gate(&[&["--base", "HEAD"][..], &flags].concat(), 0);
     let found = finding(&gate, TRIPLE, "latency");
     assert!(found["verdict"] == "equivalent" || found["verdict"] == "undecided", "{found}");

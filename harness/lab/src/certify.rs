@@ -25,7 +25,7 @@ pub use score::{
     CAP_OTHER, CAP_VITAL, Level, PROCESSES_CERTIFIED, PROCESSES_REPRODUCIBLE, SCORE_CERTIFIED,
 };
 
-use crate::figures;
+use crate::figures::three_digits;
 use serde::Serialize;
 
 /// Changes of times below this can be the work of others on a crowded machine.
@@ -110,18 +110,20 @@ pub fn judge(benchmark: &Benchmark) -> Assessment {
     Assessment::new(benchmark.id.clone(), processes.len(), estimate, checks)
 }
 
-/// On a crowded machine a small change is no proof: others may have made it.
+/// On a crowded machine a small change proves nothing: others may have made it, or the benchmark.
 fn excuse(check: &mut Check, load: f64) {
     let is_of_times = matches!(check.part, Part::Growth | Part::Drift | Part::Period | Part::Modes);
     if is_of_times
         && check.status == Status::Fail
         && check.value.is_some_and(|change| change.abs() < DISTURBED)
     {
-        check.status = Status::Warn;
-        check.says += &format!(
-            "; {} processes per processor wanted to run besides, which can do as much",
-            figures::percent(load)
+        let says = format!(
+            "{}; {} processes per processor wanted to run besides, which can do as much",
+            check.says,
+            three_digits(load)
         );
+        *check =
+            Check { value: check.value, limit: check.limit, ..Check::unknown(check.part, says) };
     }
 }
 
