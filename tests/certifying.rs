@@ -3,7 +3,6 @@
 
 use crate::support::{Adopter, xtask};
 use proofmark::environment::machine;
-use proofmark::journal::written;
 use proofmark::record::{
     DeviceFacts, Environment, FORMAT, Line, Measured, Metrics, Outcome, OutputCheck, Purpose,
     Record, Samples,
@@ -84,6 +83,7 @@ fn good_benchmarks_are_not_accused() {
     let mut accused = Vec::new();
     for _ in 0..3 {
         let specimens = Adopter::of("specimens");
+        // One that is bad is among them, so that the exit code is the same whatever happens to the good ones.
         let all = certify_specimens(&specimens, &["adds/*", "mixes/*", "sleeps/*"]);
         check_evidence(&specimens, told(&all, "adds/desk/f64/n20000"));
         accused = all.as_array().unwrap().iter().filter(|told| is_accused(told)).cloned().collect();
@@ -97,7 +97,13 @@ fn good_benchmarks_are_not_accused() {
 /// Whether a good specimen is said to have one of the faults that bad ones have.
 fn is_accused(told: &Value) -> bool {
     let parts = ["outputs", "work", "clock", "busy", "growth"];
-    told["id"] != "sleeps/desk/f64/n1" && parts.iter().any(|part| status(told, part) == "fail")
+    // Growth alone may be what others hide; that is no accusation, and no pass either.
+    let is_doubted = |part: &&str| match status(told, part) {
+        "pass" | "warn" => false,
+        "unknown" => *part != "growth",
+        _ => true,
+    };
+    told["id"] != "sleeps/desk/f64/n1" && parts.iter().any(is_doubted)
 }
 
 /// It ran on one day and in one boot, and what ran under load is no result of the workspace.
@@ -151,8 +157,8 @@ fn record(case: &str, hours_ago: i64, operations: u64) -> Record {
 }
 
 fn write(adopter: &Adopter, folder: &str, name: &str, records: &[Record]) {
-    let lines = records.iter().map(|record| written(&Line::Result(record.clone())));
-    let text: String = lines.map(Result::unwrap).collect();
+    let lines = records.iter().map(|record| serde_json::to_string(&Line::Result(record.clone())));
+    let text: String = lines.map(|line| line.unwrap() + "\n").collect();
     fs::create_dir_all(adopter.path(folder)).unwrap();
     fs::write(adopter.path(folder).join(format!("{name}.jsonl")), text).unwrap();
 }

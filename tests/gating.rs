@@ -232,7 +232,7 @@ fn a_calibration_is_shown_beside_verdicts() {
             "--filter",
             "double*",
             "--budget",
-            "5s",
+            "15s",
         ],
         0,
     );

@@ -25,7 +25,7 @@ pub use score::{
     CAP_OTHER, CAP_VITAL, Level, PROCESSES_CERTIFIED, PROCESSES_REPRODUCIBLE, SCORE_CERTIFIED,
 };
 
-use crate::figures;
+use crate::figures::three_digits;
 use serde::Serialize;
 
 /// Changes of times below this can be the work of others on a crowded machine.
@@ -120,7 +120,7 @@ fn excuse(check: &mut Check, load: f64) {
         let says = format!(
             "{}; {} processes per processor wanted to run besides, which can do as much",
             check.says,
-            figures::percent(load)
+            three_digits(load)
         );
         *check =
             Check { value: check.value, limit: check.limit, ..Check::unknown(check.part, says) };

@@ -3,7 +3,7 @@
 use super::check::{Check, Part, Status};
 use super::course::RELEVANT;
 use super::evidence::{Benchmark, Process};
-use crate::figures::percent;
+use crate::figures::{percent, three_digits};
 use crate::stats::median;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
@@ -217,8 +217,10 @@ pub(super) fn load(benchmark: &Benchmark) -> Check {
     let change = (loaded - calm).exp_m1();
     let mut says = format!("under load it takes {} of its time", percent(1.0 + change));
     if let Some(load) = busy {
-        says +=
-            &format!("; without, {} processes per processor wanted to run already", percent(load));
+        says += &format!(
+            "; without, {} processes per processor wanted to run already",
+            three_digits(load)
+        );
     }
     let status = if change.abs() > LOADED || busy.is_some() { Status::Warn } else { Status::Pass };
     Check::new(part, status, change, LOADED, says)

@@ -115,7 +115,6 @@ pub fn slow(good: &[Process], measured: &[Process], bad: &[Process], min_effect:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     /// Searches for the first slow one of so many commits, each answer being wrong with a probability; gives what was
     /// found and how many were measured.
@@ -172,19 +171,19 @@ mod tests {
         assert_eq!(search(10, 2, &[7, 8], || false).0, 2..=2);
     }
 
-    proptest! {
-        #[test]
-        fn rare_wrong_answers_rarely_mislead(seed in any::<u64>(), first in 0_usize..24) {
-            // One answer in forty is wrong, a generator of congruences says which.
-            let mut state = seed | 1;
-            let wrong = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) % 40 == 0
-            };
-            let (found, _) = search(24, first, &[], wrong);
-            // Far off only if several answers in a row are wrong.
-            prop_assert!(found.start().abs_diff(first) <= 3, "{found:?} and not {first}");
+    #[test]
+    fn wrong_answers_mislead_no_more_often_than_is_said() {
+        // One answer in forty is wrong; fixed seeds, so that the rate is the same each time.
+        let mut random = fastrand::Rng::with_seed(1963);
+        let searches = 4000_usize;
+        let mut misled = 0_u32;
+        for each in 0..searches {
+            let first = each % 24;
+            let (found, _) = search(24, first, &[], || random.usize(..40) == 0);
+            misled += u32::from(found != (first..=first));
         }
+        let rate = f64::from(misled) / searches as f64;
+        assert!(rate <= 1.0 - CERTAIN, "{misled} of {searches}");
     }
 
     #[test]
