@@ -1,7 +1,7 @@
 //! Makes record files of invented results, as large and as varied as those of a workspace that measures every day.
 //!
-//! Nobody can take them for results of a run: the suite is `fixture`, the mark `simulated`, the adapter says so, and every
-//! name of a model and a machine begins with `fixture`. The same seed gives the same files.
+//! Nobody can take them for results of a run: the suite is `fixture`, which every report says beside the mark, the adapter
+//! says so too, and every name of a model and a machine begins with `fixture`. The files are the same each time.
 
 use jiff::Timestamp;
 use proofmark::journal::written;
@@ -50,11 +50,11 @@ pub(crate) fn machine(number: usize) -> String {
     format!("fixture-machine-{number}")
 }
 
-/// Writes `results` results into record files of a folder: one file per machine and day.
+/// Writes `results` results into record files of a folder, one file per machine and day; plain ones have no telemetry.
 ///
 /// # Errors
 /// A file cannot be written.
-pub(crate) fn write(folder: &Path, results: usize, seed: u64) -> io::Result<()> {
+pub(crate) fn write(folder: &Path, results: usize, is_plain: bool) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut left = results;
     for day in 0.. {
@@ -64,7 +64,7 @@ pub(crate) fn write(folder: &Path, results: usize, seed: u64) -> io::Result<()> 
                 return Ok(());
             }
             left -= count;
-            let mut process = Process::new(day, number, seed);
+            let mut process = Process::new(day, number, is_plain);
             let path = folder.join(format!("{}.jsonl", process.run));
             let mut file = BufWriter::new(File::create(path)?);
             for _ in 0..count {
@@ -102,6 +102,8 @@ impl Spread {
 struct Process {
     day: usize,
     machine: usize,
+    /// Without telemetry, as browsers and other systems measure.
+    is_plain: bool,
     run: String,
     environment: Environment,
     spread: Spread,
@@ -109,8 +111,8 @@ struct Process {
 }
 
 impl Process {
-    fn new(day: usize, machine: usize, seed: u64) -> Self {
-        let mut spread = Spread(seed ^ (day * MACHINES + machine) as u64);
+    fn new(day: usize, machine: usize, is_plain: bool) -> Self {
+        let mut spread = Spread((day * MACHINES + machine) as u64);
         let date = recorded_at(day, machine, 0).strftime("%Y%m%dT%H%M%S%3f").to_string();
         let run = format!("{date}-{}-{:08x}", 1000 + spread.below(30_000), spread.below(1 << 32));
         let environment = Environment {
@@ -124,7 +126,7 @@ impl Process {
             commit: commit(day),
             boot: fingerprint::digest(format!("boot {machine} {}", day / 7))[..36].to_owned(),
         };
-        Self { day, machine, run, environment, spread, ran: 0 }
+        Self { day, machine, is_plain, run, environment, spread, ran: 0 }
     }
 
     /// The result of the next case: one of a hundred fails.
@@ -143,7 +145,7 @@ impl Process {
             case: case(number),
             purpose: Purpose::Measure,
             outcome: if failed { Outcome::Failed } else { Outcome::Passed },
-            mark: Some(Mark::Simulated),
+            mark: Some(mark(number)),
             device: Some(device(number, self.machine)),
             message: failed.then(|| message.into()),
             metrics: self.metrics(number, &samples),
@@ -191,7 +193,7 @@ impl Process {
                 clock_step_ns: 20 + self.spread.below(10),
                 load: Some(self.spread.below(8) as f64 / 4.0),
             }),
-            telemetry: ran.then(|| self.telemetry(size)),
+            telemetry: (ran && !self.is_plain).then(|| self.telemetry(size)),
             ..Metrics::default()
         }
     }
@@ -254,10 +256,20 @@ fn recorded_at(day: usize, machine: usize, number: usize) -> Timestamp {
         .expect("a time of this century")
 }
 
+/// The endpoint of a case.
+fn endpoint(number: usize) -> &'static str {
+    ENDPOINTS[(number / 8) % ENDPOINTS.len()]
+}
+
+/// As on a machine without a GPU.
+fn mark(number: usize) -> Mark {
+    if endpoint(number).starts_with("webgpu") { Mark::Software } else { Mark::Real }
+}
+
 fn device(number: usize, machine: usize) -> DeviceFacts {
-    let endpoint = ENDPOINTS[(number / 8) % ENDPOINTS.len()];
+    let endpoint = endpoint(number);
     let adapter = format!("invented for measuring the store, {endpoint} of machine {machine}");
-    let mut device = DeviceFacts::new(Mark::Simulated, adapter, "none 1.0");
+    let mut device = DeviceFacts::new(mark(number), adapter, "none 1.0");
     if endpoint != "cpu" {
         device.details.insert("clock resolution".into(), "100 us".into());
         device.details.insert("engine".into(), format!("{endpoint} 156.0.1"));

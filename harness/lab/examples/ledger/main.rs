@@ -1,6 +1,6 @@
 //! Measures the store on invented results: `cargo run --release -p proofmark-lab --example ledger -- COMMAND …`.
 //!
-//! `records FOLDER RESULTS` makes record files; `ingest FOLDER DATABASE` takes them into a new database and says how fast
+//! `records FOLDER RESULTS [plain]` makes record files, plain ones without telemetry; `ingest FOLDER DATABASE` takes them into a new database and says how fast
 //! that was; `open DATABASE` says how long it takes to open it; `questions DATABASE` asks the ten questions, `answers DATABASE` prints their answers.
 //! `docs/peers/ledger/README.md` has the whole comparison.
 
@@ -14,14 +14,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-const USE: &str = "use: records FOLDER RESULTS | ingest FOLDER DATABASE | open DATABASE | questions DATABASE | \
+const USE: &str = "use: records FOLDER RESULTS [plain] | ingest FOLDER DATABASE | open DATABASE | questions DATABASE | \
                    answers DATABASE";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["records", folder, results] => fixture::write(Path::new(folder), results.parse()?, 1)?,
+        ["records", folder, results] => fixture::write(Path::new(folder), results.parse()?, false)?,
+        ["records", folder, results, "plain"] => {
+            fixture::write(Path::new(folder), results.parse()?, true)?;
+        }
         ["ingest", folder, database] => ingest(Path::new(folder), Path::new(database))?,
         ["open", database] => {
             let start = Instant::now();

@@ -1,6 +1,8 @@
 //! From record files to rows: each file is read on from where it was left, and no record gets in twice.
 
 use super::portions::{self, Portion, Unread, Unreadable};
+use super::staged::beside;
+use super::table::Table;
 use super::writer::Writer;
 use super::{Store, StoreError, probes};
 use duckdb::{Connection, params};
@@ -105,13 +107,28 @@ impl Failure {
     }
 }
 
+/// Writes what is wrong with lines. A line that was at fault before is at fault for its newest reason.
+fn note(connection: &Connection, faults: &mut Table) -> duckdb::Result<()> {
+    let Some(rows) = faults.batch() else { return Ok(()) };
+    let mut appender = beside(connection, "noted", "faults")?;
+    appender.append_record_batch(rows)?;
+    appender.flush()?;
+    drop(appender);
+    connection.execute_batch(
+        "INSERT OR REPLACE INTO faults \
+         SELECT DISTINCT ON (path, line_offset) * FROM noted ORDER BY rowid DESC; DROP TABLE noted",
+    )
+}
+
 fn take_in(connection: &Connection, unread: &[Unread], many: bool) -> Result<Ingested, Failure> {
     let mut writer = Writer::new(connection, many)?;
     let mut ingested = Ingested::default();
-    let mut note = connection.prepare("INSERT OR REPLACE INTO faults VALUES (?, ?, ?)")?;
-    let ended = portions::read(unread, |portion: Portion| {
+    let mut faults = Table::new("tnt");
+    let ended = portions::read(unread, !many, |portion: Portion| {
         for (file, fault) in &portion.faults {
-            note.execute(params![unread[*file].name, fault.offset, fault.detail])?;
+            faults.row(*file as u32, |row| {
+                row.text(&unread[*file].name).number(fault.offset).text(&fault.detail);
+            });
         }
         ingested.faults.extend(portion.faults.into_iter().map(|(_, fault)| fault));
         ingested.probes += probes::write(connection, &portion.probes)?;
@@ -119,6 +136,7 @@ fn take_in(connection: &Connection, unread: &[Unread], many: bool) -> Result<Ing
         Ok::<_, Failure>(())
     })?;
     writer.finish()?;
+    note(connection, &mut faults)?;
     let mut remember = connection.prepare("INSERT OR REPLACE INTO files VALUES (?, ?)")?;
     for (file, next_offset) in unread.iter().zip(ended) {
         if next_offset != file.seen {

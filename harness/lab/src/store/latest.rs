@@ -78,6 +78,15 @@ impl Newest {
     }
 }
 
+/// Makes the table anew from all results: cheaper than to see each of them where many come.
+pub(super) fn renew(connection: &Connection) -> duckdb::Result<()> {
+    connection.execute_batch(NEWEST)?;
+    connection.execute_batch("CREATE OR REPLACE TEMP TABLE arrived AS FROM latest LIMIT 0")?;
+    connection.execute(&arrive("SELECT id FROM newest"), [])?;
+    connection
+        .execute_batch("DELETE FROM latest; INSERT INTO latest FROM arrived; DROP TABLE arrived")
+}
+
 /// Puts the rows with these ids into the table `arrived`, as the table `latest` has them.
 fn arrive(ids: &str) -> String {
     format!(
@@ -86,6 +95,14 @@ fn arrive(ids: &str) -> String {
          ON elsewhere.result_id = results.id WHERE id IN ({ids})"
     )
 }
+
+/// The ids of the newest measurement of each case on each machine, in the order of the view.
+const NEWEST: &str = "
+CREATE OR REPLACE TEMP TABLE newest AS
+SELECT arg_max(id, row(
+    NOT (outcome = 'skipped' OR (outcome = 'passed' AND latency_ns_median IS NULL)), recorded_at, id
+)) AS id
+FROM results WHERE purpose = 'measure' GROUP BY case_id, machine";
 
 /// Puts what was the latest beside what arrived, and keeps of each case on each machine the first in the order of the
 /// view. The table has no key: a row goes before another of its case comes.

@@ -31,7 +31,8 @@ pub(super) struct Unread {
 #[derive(Debug, Default)]
 pub(super) struct Portion {
     pub(super) columns: Columns,
-    pub(super) newest: Newest,
+    /// Where it is asked for.
+    pub(super) newest: Option<Newest>,
     pub(super) probes: Vec<Probe>,
     /// Each with the number of its file.
     pub(super) faults: Vec<(usize, Fault)>,
@@ -52,12 +53,14 @@ struct Place<'f> {
     ended: Vec<u64>,
 }
 
-/// Reads files and hands their portions over in order. Says of each file where to go on another time.
+/// Reads files and hands their portions over in order, each with its newest results if these are asked for. Says of each
+/// file where to go on another time.
 ///
 /// # Errors
 /// A file cannot be read, or `take` fails; then no more is read.
 pub(super) fn read<E: From<Unreadable>>(
     files: &[Unread],
+    newest: bool,
     mut take: impl FnMut(Portion) -> Result<(), E>,
 ) -> Result<Vec<u64>, E> {
     let place = Place { files, begun: 0, blocks: None, given: 0, ended: Vec::new() };
@@ -73,7 +76,11 @@ pub(super) fn read<E: From<Unreadable>>(
                     let next = place.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let found = match next {
                         Ok((_, blocks)) if blocks.is_empty() => break,
-                        Ok((number, blocks)) => Ok((number, parse(&blocks, files, &mut memory))),
+                        Ok((number, blocks)) => {
+                            let newest = newest.then(Newest::default);
+                            let portion = Portion { newest, ..Portion::default() };
+                            Ok((number, parse(portion, &blocks, files, &mut memory)))
+                        }
                         Err(unreadable) => Err(unreadable),
                     };
                     // Nobody receives after an error.
@@ -136,8 +143,13 @@ impl Place<'_> {
     }
 }
 
-fn parse(blocks: &[(usize, Block)], files: &[Unread], memory: &mut Memory) -> Portion {
-    let mut portion = Portion::default();
+/// Adds what the lines of some blocks say.
+fn parse(
+    mut portion: Portion,
+    blocks: &[(usize, Block)],
+    files: &[Unread],
+    memory: &mut Memory,
+) -> Portion {
     for (file, block) in blocks {
         let mut lean = Lean::default();
         for (offset, line) in block.lines() {
@@ -159,7 +171,9 @@ fn parse(blocks: &[(usize, Block)], files: &[Unread], memory: &mut Memory) -> Po
 
 impl Portion {
     fn push(&mut self, lean: &Lean<'_>) {
-        self.newest.see(lean);
+        if let Some(newest) = &mut self.newest {
+            newest.see(lean);
+        }
         self.columns.push(lean);
     }
 

@@ -2,8 +2,19 @@
 //! travel as text of numbers, which DuckDB casts. What comes by the thousand is in `columns`.
 
 use duckdb::types::{TimeUnit, Value};
-use duckdb::{Connection, appender_params_from_iter};
+use duckdb::{Appender, Connection, appender_params_from_iter};
 use std::fmt::Write as _;
+
+/// Makes an empty temporary table `name` with the columns of a table, and fills it.
+pub(super) fn beside<'c>(
+    connection: &'c Connection,
+    name: &str,
+    table: &str,
+) -> duckdb::Result<Appender<'c>> {
+    let sql = format!("CREATE OR REPLACE TEMP TABLE {name} AS FROM {table} LIMIT 0");
+    connection.execute_batch(&sql)?;
+    connection.appender_to_catalog_and_db(name, "temp", "main")
+}
 
 /// Adds the rows whose key is new, and says how many these were. Rows are appended to a table of text first,
 /// because that is many times faster than inserting one by one.

@@ -2,7 +2,8 @@
 
 use super::columns::{CHILDREN, Columns, SORTED_BY};
 use super::known::{Known, Status};
-use super::latest::Newest;
+use super::latest::{self, Newest};
+use super::staged::beside;
 use duckdb::arrow::array::BooleanArray;
 use duckdb::arrow::compute::{
     SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
@@ -14,6 +15,8 @@ use std::collections::hash_map::Entry;
 
 /// Rows that DuckDB keeps together.
 const ROW_GROUP: usize = 122_880;
+/// Rows that DuckDB works on at once.
+const VECTOR: usize = 2048;
 
 /// Writes results. The child tables have no keys, which would cost more than all else: that each row gets in once
 /// is held here, by leaving out what is known.
@@ -21,7 +24,8 @@ pub(super) struct Writer<'c> {
     connection: &'c Connection,
     results: Known,
     fingerprints: Known,
-    newest: Newest,
+    /// Nothing where so many come that it is cheaper to look for the newest afterwards.
+    newest: Option<Newest>,
     /// New results that are still to be sorted.
     held: Vec<RecordBatch>,
     /// By table.
@@ -37,7 +41,7 @@ impl<'c> Writer<'c> {
             connection,
             results: Known::new(connection, "results", "id", many)?,
             fingerprints: Known::new(connection, "fingerprint_parts", "fingerprint", many)?,
-            newest: Newest::default(),
+            newest: (!many).then(Newest::default),
             held: Vec::new(),
             appenders: HashMap::new(),
             again: HashMap::new(),
@@ -45,8 +49,14 @@ impl<'c> Writer<'c> {
     }
 
     /// Writes what is new of some results, and says how many of them are.
-    pub(super) fn write(&mut self, mut columns: Columns, newest: Newest) -> duckdb::Result<usize> {
-        self.newest.merge(newest);
+    pub(super) fn write(
+        &mut self,
+        mut columns: Columns,
+        newest: Option<Newest>,
+    ) -> duckdb::Result<usize> {
+        if let (Some(all), Some(newest)) = (&mut self.newest, newest) {
+            all.merge(newest);
+        }
         let statuses = see(&mut self.results, self.connection, &columns.ids)?;
         let (new, stored) =
             (Choice::of(&statuses, Status::New), Choice::of(&statuses, Status::Stored));
@@ -75,7 +85,21 @@ impl<'c> Writer<'c> {
         }
         let Some(all) = joined(&self.held) else { return Ok(()) };
         self.held = vec![all.slice(ROW_GROUP, all.num_rows() - ROW_GROUP)];
-        self.append("results", Some(sorted(&all.slice(0, ROW_GROUP))))
+        self.append_sorted(&all.slice(0, ROW_GROUP))
+    }
+
+    /// Appends results in the order of their case, machine and time.
+    fn append_sorted(&mut self, rows: &RecordBatch) -> duckdb::Result<()> {
+        let column = |column| SortColumn { values: rows.column(column).clone(), options: None };
+        let order = lexsort_to_indices(&SORTED_BY.map(column), None);
+        let order = order.expect("text and times can be sorted");
+        // DuckDB copies the whole lists of a batch for each of the vectors that it makes of it: one vector is a batch.
+        for start in (0..order.len()).step_by(VECTOR) {
+            let rows =
+                take_record_batch(rows, &order.slice(start, VECTOR.min(order.len() - start)));
+            self.append("results", Some(rows.expect("the order is of these rows")))?;
+        }
+        Ok(())
     }
 
     fn append(&mut self, table: &'static str, rows: Option<RecordBatch>) -> duckdb::Result<()> {
@@ -96,11 +120,7 @@ impl<'c> Writer<'c> {
         let appender = match self.again.entry(table) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                let sql =
-                    format!("CREATE OR REPLACE TEMP TABLE again_{table} AS FROM {table} LIMIT 0");
-                self.connection.execute_batch(&sql)?;
-                let name = format!("again_{table}");
-                place.insert(self.connection.appender_to_catalog_and_db(&name, "temp", "main")?)
+                place.insert(beside(self.connection, &format!("again_{table}"), table)?)
             }
         };
         appender.append_record_batch(rows)
@@ -108,8 +128,9 @@ impl<'c> Writer<'c> {
 
     /// Writes what is still waiting, and brings the table of the latest results up to date.
     pub(super) fn finish(mut self) -> duckdb::Result<()> {
-        let held = joined(&self.held).map(|rows| sorted(&rows));
-        self.append("results", held)?;
+        if let Some(held) = joined(&self.held) {
+            self.append_sorted(&held)?;
+        }
         for mut appender in self.appenders.into_values() {
             appender.flush()?;
         }
@@ -122,21 +143,16 @@ impl<'c> Writer<'c> {
                  DROP TABLE again_{table}"
             ))?;
         }
-        self.newest.store(self.connection)
+        match self.newest {
+            Some(newest) => newest.store(self.connection),
+            None => latest::renew(self.connection),
+        }
     }
 }
 
 fn joined(batches: &[RecordBatch]) -> Option<RecordBatch> {
     let schema = batches.first()?.schema();
     Some(concat_batches(&schema, batches).expect("batches of one table have one schema"))
-}
-
-/// The rows in the order of their case, machine and time.
-fn sorted(rows: &RecordBatch) -> RecordBatch {
-    let by =
-        SORTED_BY.map(|column| SortColumn { values: rows.column(column).clone(), options: None });
-    let order = lexsort_to_indices(&by, None).expect("text and times can be sorted");
-    take_record_batch(rows, &order).expect("the order is of these rows")
 }
 
 fn see(
