@@ -138,7 +138,7 @@ fn record(case: &str, hours_ago: i64, operations: u64) -> Record {
         mark: Some(Mark::Real),
         device: Some(DeviceFacts::new(Mark::Real, "wood", "fingers 10")),
         message: None,
-        samples: Samples { latency_ns, iterations: vec![100; 40] },
+        samples: Samples::new(latency_ns, vec![100; 40]),
         metrics: Metrics {
             operations_per_run: Some(operations),
             measured: Some(measured),

@@ -48,10 +48,7 @@ fn result(case: &str, commit: &str, hour: i64, is_after: bool) -> Record {
     let at = format!("2026-01-{:02}T{:02}:00:00Z", 1 + hour / 24, hour % 24);
     Record {
         id: format!("{case}-{hour}"),
-        samples: Samples {
-            latency_ns: vec![latency - 1.0, latency, latency + 1.0],
-            iterations: vec![1; 3],
-        },
+        samples: Samples::new(vec![latency - 1.0, latency, latency + 1.0], vec![1; 3]),
         environment: Environment {
             machine: "here".into(),
             commit: commit.into(),

@@ -16,7 +16,7 @@ const MIGRATIONS: usize = 23;
 const _: () = assert!(RUNS + WRITERS + INGESTS + MIGRATIONS == 100);
 
 /// Kills processes of one kind, each at a random point of its life. How long that is is learned, for other work slows them.
-struct Aim {
+pub(crate) struct Aim {
     random: fastrand::Rng,
     life: Duration,
     hits: usize,
@@ -24,11 +24,11 @@ struct Aim {
 }
 
 impl Aim {
-    fn new(seed: u64, life: Duration) -> Self {
+    pub(crate) fn new(seed: u64, life: Duration) -> Self {
         Self { random: fastrand::Rng::with_seed(seed), life, hits: 0, shots: 0 }
     }
 
-    fn shoot(&mut self, child: &mut Child) {
+    pub(crate) fn shoot(&mut self, child: &mut Child) {
         let time = self.life.mul_f64(0.15 + 0.85 * self.random.f64());
         self.shots += 1;
         if kill_after(child, time) {
@@ -42,7 +42,7 @@ impl Aim {
 
     /// Whether so many processes were killed at work.
     #[track_caller]
-    fn needs(&self, hits: usize) -> bool {
+    pub(crate) fn needs(&self, hits: usize) -> bool {
         assert!(self.shots < 10 * hits, "only {} of {} kills hit something", self.hits, self.shots);
         self.hits < hits
     }

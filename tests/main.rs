@@ -24,6 +24,7 @@ mod printed;
 mod reading;
 mod readme;
 mod reporting;
+mod retaining;
 mod robustness;
 mod runners;
 mod scanning;

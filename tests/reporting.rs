@@ -16,10 +16,8 @@ const THIRD: &str = "2026-01-03T00:00:00Z";
 /// A result with twenty samples, of so many operations and bytes.
 fn timed(case: &str, at: &str, latency_ns: f64) -> Record {
     let mut record = measured(case, at, latency_ns);
-    record.samples = Samples {
-        latency_ns: (0..20).map(|i| latency_ns * (1.0 + f64::from(i % 5) / 1000.0)).collect(),
-        iterations: vec![1; 20],
-    };
+    let sample = |i| latency_ns * (1.0 + f64::from(i % 5) / 1000.0);
+    record.samples = Samples::new((0..20).map(sample).collect(), vec![1; 20]);
     record.metrics.items_per_run = Some(1);
     record.metrics.operations_per_run = Some(10_000);
     record.metrics.bytes_per_run = Some(1000);

@@ -170,10 +170,7 @@ pub(crate) fn measured(case: &str, recorded_at: &str, latency_ns: f64) -> Record
         mark: Some(mark),
         device: Some(DeviceFacts::new(mark, "wood", "fingers")),
         message: None,
-        samples: Samples {
-            latency_ns: vec![0.99 * latency_ns, latency_ns, 1.01 * latency_ns],
-            iterations: vec![1; 3],
-        },
+        samples: Samples::new(vec![0.99 * latency_ns, latency_ns, 1.01 * latency_ns], vec![1; 3]),
         metrics: Metrics::default(),
         op_times: Vec::new(),
         fallbacks: Vec::new(),

@@ -7,6 +7,7 @@ mod blocks;
 pub mod compaction;
 mod cursor;
 pub mod lean;
+pub mod thinning;
 
 pub use blocks::{Block, Blocks, is_compressed};
 

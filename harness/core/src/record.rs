@@ -109,9 +109,43 @@ pub struct Samples {
     pub latency_ns: Vec<f64>,
     /// Runs per sample.
     pub iterations: Vec<u64>,
+    /// What is left of samples that were dropped since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
+}
+
+/// What samples said that were dropped when they had become old. Latencies are those of one run, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many samples there were.
+    pub samples: u64,
+    /// Runs of all samples together.
+    pub runs: u64,
+    /// What all runs took.
+    pub total_ns: f64,
+    /// The smallest sample.
+    pub latency_ns_min: f64,
+    /// The median of the samples.
+    pub latency_ns_median: f64,
+    /// Their 95th percentile.
+    pub latency_ns_p95: f64,
+    /// The largest sample.
+    pub latency_ns_max: f64,
+    /// Median absolute deviation, as that of a normal distribution, over the median; null where the median is zero.
+    pub relative_noise: Option<f64>,
 }
 
 impl Samples {
+    /// Latencies in nanoseconds, each over as many runs.
+    pub fn new(latency_ns: Vec<f64>, iterations: Vec<u64>) -> Self {
+        Self { latency_ns, iterations, summary: None }
+    }
+
+    /// Whether anything was timed.
+    pub fn is_empty(&self) -> bool {
+        self.latency_ns.is_empty() && self.summary.is_none()
+    }
+
     /// What of them cannot be, if anything.
     fn fault(&self) -> Option<String> {
         if self.latency_ns.len() != self.iterations.len() {
@@ -120,8 +154,36 @@ impl Samples {
         if self.latency_ns.iter().any(|latency| !(latency.is_finite() && *latency >= 0.0)) {
             return Some("has a latency that is not a length of time".into());
         }
+        if let Some(summary) = &self.summary {
+            if !self.latency_ns.is_empty() {
+                return Some("has samples beside the summary of dropped ones".into());
+            }
+            if !summary.is_sound() {
+                return Some("has a summary that no samples have".into());
+            }
+        }
         (!samples_fit(&self.latency_ns, &self.iterations))
             .then(|| "has latencies that are longer than any time".into())
+    }
+}
+
+impl Summary {
+    /// Whether samples can have it.
+    pub(crate) fn is_sound(&self) -> bool {
+        let in_order = [
+            0.0,
+            self.latency_ns_min,
+            self.latency_ns_median,
+            self.latency_ns_p95,
+            self.latency_ns_max,
+            f64::MAX / 1e3,
+        ];
+        let is_noise = |noise: f64| noise >= 0.0 && noise.is_finite();
+        self.samples > 0
+            && in_order.is_sorted()
+            && in_order.iter().all(|value| value.is_finite())
+            && (0.0..=f64::MAX / 1e3).contains(&self.total_ns)
+            && self.relative_noise.is_none_or(is_noise)
     }
 }
 
@@ -354,7 +416,7 @@ impl Record {
     }
 
     fn fault_of_mark(&self) -> Option<String> {
-        let numbers = !self.samples.latency_ns.is_empty()
+        let numbers = !self.samples.is_empty()
             || !self.outputs.is_empty()
             || !self.op_times.is_empty()
             || !self.fallbacks.is_empty()

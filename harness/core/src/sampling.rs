@@ -101,10 +101,10 @@ fn measured_phase(calls: &[Call], count: usize) -> (Samples, Measured) {
     let calls = calls.len().checked_sub(count).map_or(&[][..], |first| &calls[first..]);
     #[expect(clippy::cast_precision_loss, reason = "nanoseconds and runs below 2^53 are exact")]
     let latency = |call: &Call| call.elapsed.as_nanos() as f64 / call.iterations as f64;
-    let samples = Samples {
-        latency_ns: calls.iter().map(latency).collect(),
-        iterations: calls.iter().map(|call| call.iterations).collect(),
-    };
+    let samples = Samples::new(
+        calls.iter().map(latency).collect(),
+        calls.iter().map(|call| call.iterations).collect(),
+    );
     let sum = |of: fn(&Call) -> Duration| nanoseconds(calls.iter().map(of).sum());
     let measured = Measured {
         wall_ns: sum(|call| call.wall),

@@ -22,6 +22,7 @@ pub mod migrate;
 pub mod plan;
 pub mod quality;
 pub mod report;
+pub mod retention;
 pub mod simulate;
 pub mod stats;
 pub mod store;

@@ -66,8 +66,7 @@ impl World {
     }
 
     fn timed(&mut self, case: &str, latency_ns: &[f64]) -> Record {
-        let samples =
-            Samples { latency_ns: latency_ns.to_vec(), iterations: vec![1; latency_ns.len()] };
+        let samples = Samples::new(latency_ns.to_vec(), vec![1; latency_ns.len()]);
         Record { purpose: Purpose::Measure, samples, ..self.record(case) }
     }
 

@@ -44,7 +44,7 @@ impl Args {
         let _lock = Lock::take(context)?;
         let folder = &context.folders.records;
         let failed = || format!("failed to put record files in {} together", folder.display());
-        let found = compaction::find(folder, self.until()).with_context(failed)?;
+        let found = compaction::find(folder, ago(self.older_than), false).with_context(failed)?;
         let Found { old, kept } = found;
         // Of what is read already, the database need not read the compressed file.
         let store = if self.dry_run || old.is_empty() { None } else { Some(context.ingest()?) };
@@ -66,11 +66,12 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    fn until(&self) -> Timestamp {
-        let age = SignedDuration::try_from(self.older_than).unwrap_or(SignedDuration::MAX);
-        clock::now().checked_sub(age).unwrap_or(Timestamp::MIN)
-    }
+/// So long ago.
+pub(super) fn ago(age: Duration) -> Timestamp {
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    clock::now().checked_sub(age).unwrap_or(Timestamp::MIN)
 }
 
 fn put_together(store: &Store, files: Vec<Old>) -> Result<Compacted> {

@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod compact;
 mod restore;
+mod thin;
 
 use crate::context::Context;
 use anyhow::Result;
@@ -26,6 +27,8 @@ enum Command {
     Check(check::Args),
     /// Put old record files together into few compressed ones; no record is changed
     Compact(compact::Args),
+    /// Drop the raw samples of old results that newer ones have followed; what they said stays
+    Thin(thin::Args),
 }
 
 impl Args {
@@ -36,6 +39,7 @@ impl Args {
             Command::Restore(args) => args.run(context),
             Command::Check(args) => args.run(context),
             Command::Compact(args) => args.run(context),
+            Command::Thin(args) => args.run(context),
         }
     }
 }

@@ -16,7 +16,11 @@ use std::path::{Path, PathBuf};
 /// Bytes of text that one compressed file holds, if there are so many.
 const TEXT: u64 = 256 << 20;
 /// Levels above take much longer and save little.
-const LEVEL: i32 = 9;
+pub(super) const LEVEL: i32 = 9;
+/// Where a compressed file is written before it has its name.
+const ASIDE: &str = ".compact.tmp";
+/// Digits of the digest over its text that a compressed file has in its name.
+const NAMED: usize = 12;
 
 /// A record file that may be put away. Its lock is held: nobody writes it.
 #[derive(Debug)]
@@ -47,14 +51,20 @@ pub struct Compacted {
 }
 
 /// Looks which record files of a folder may be put away: all that hold nothing newer than `until`, whose writer has
-/// ended, and every line of which can be read.
+/// ended, and every line of which can be read. Compressed ones are only looked at where they are asked for.
+///
+/// What a killed call left half written is removed: nobody else may put files of this folder together meanwhile.
 ///
 /// # Errors
 /// The folder or a file cannot be read.
-pub fn find(folder: &Path, until: Timestamp) -> io::Result<Found> {
+pub fn find(folder: &Path, until: Timestamp, compressed: bool) -> io::Result<Found> {
+    match fs::remove_file(folder.join(ASIDE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut found = Found::default();
     for path in super::files(folder)? {
-        if is_compressed(&path) {
+        if is_compressed(&path) && !compressed {
             continue;
         }
         match judge(&path, until)? {
@@ -127,25 +137,44 @@ pub fn groups(old: Vec<Old>) -> Vec<Vec<Old>> {
 /// A file cannot be read or written, or what is read back is not what was written; then there is no new file.
 pub fn compact(files: &[Old]) -> io::Result<Compacted> {
     let Some(first) = files.first() else { return Err(io::Error::other("there are no files")) };
-    let folder = first.path.parent().unwrap_or(Path::new("."));
-    let aside = folder.join(format!(".compact-{}.tmp", std::process::id()));
-    let made = write(files, &aside).and_then(|digest| {
+    named_by_text(&first.path, |aside| write(files, aside).map(Some))
+        .map(|made| made.unwrap_or_else(|| unreachable!("the text of files is always written")))
+}
+
+/// Makes a compressed file beside `path`: `write` writes it aside and gives the digest over its text, or nothing where
+/// there shall be no file. What was written is read back before it gets its name.
+pub(super) fn named_by_text(
+    path: &Path,
+    write: impl FnOnce(&Path) -> io::Result<Option<String>>,
+) -> io::Result<Option<Compacted>> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let aside = folder.join(ASIDE);
+    let made = write(&aside).and_then(|digest| {
+        let Some(digest) = digest else { return Ok(None) };
         let read = digest_of(&mut zstd::Decoder::new(File::open(&aside)?)?)?;
         if read != digest {
             return Err(io::Error::other(
                 "what was written is not what is read back: the disk may be damaged",
             ));
         }
-        let stem = first.path.file_stem().unwrap_or_default().to_string_lossy();
-        let path = folder.join(format!("{stem}-{}.jsonl.zst", &digest[..12]));
+        let path = folder.join(format!("{}-{}.jsonl.zst", stem(path), &digest[..NAMED]));
         fs::rename(&aside, &path)?;
         File::open(folder)?.sync_all()?;
-        Ok(Compacted { bytes: fs::metadata(&path)?.len(), path })
+        Ok(Some(Compacted { bytes: fs::metadata(&path)?.len(), path }))
     });
-    if made.is_err() {
+    if !matches!(made, Ok(Some(_))) {
         let _ = fs::remove_file(&aside);
     }
     made
+}
+
+/// The name of a record file without its endings; of a compressed one also without the digest.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match name.strip_suffix(".jsonl.zst") {
+        Some(stem) => stem.rsplit_once('-').map_or(stem, |(before, _)| before).to_owned(),
+        None => name.strip_suffix(".jsonl").unwrap_or(&name).to_owned(),
+    }
 }
 
 /// Removes files that a compressed one holds.

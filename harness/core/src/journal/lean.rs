@@ -4,7 +4,7 @@
 //! older format, numbers without a mark) is not judged here: [`Lean::read`] says no, and `line` judges it.
 
 use super::cursor::Cursor;
-use crate::record::{FORMAT, samples_fit};
+use crate::record::{FORMAT, Summary, samples_fit};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -35,6 +35,7 @@ pub struct Lean<'a> {
     pub message: Option<Text<'a>>,
     pub latency_ns: Vec<f64>,
     pub iterations: Vec<u64>,
+    pub summary: Option<Summary>,
     pub load_ns: Option<u64>,
     pub compile_ns: Option<u64>,
     pub first_run_ns: Option<u64>,
@@ -149,6 +150,7 @@ impl<'a> Lean<'a> {
         c.list(&mut self.latency_ns, Cursor::float)?;
         c.eat(",\"iterations\":")?;
         c.list(&mut self.iterations, Cursor::whole)?;
+        self.summary = if c.is(",\"summary\":") { Some(summary(c)?) } else { None };
         c.eat("},\"metrics\":")?;
         let is_measured = self.read_metrics(c)?;
         self.read_lists(c)?;
@@ -364,6 +366,7 @@ impl<'a> Lean<'a> {
     fn is_sound(&self, is_measured: bool) -> bool {
         let numbers = is_measured
             || !self.latency_ns.is_empty()
+            || self.summary.is_some()
             || !self.outputs.is_empty()
             || !self.op_times.is_empty()
             || !self.fallbacks.is_empty();
@@ -384,9 +387,28 @@ impl<'a> Lean<'a> {
             && self.latency_ns.len() == self.iterations.len()
             && self.latency_ns.iter().all(is_length)
             && samples_fit(&self.latency_ns, &self.iterations)
+            && self.summary.is_none_or(|summary| self.latency_ns.is_empty() && summary.is_sound())
             && self.series.iter().all(series_is_sound)
             && self.outputs.iter().all(output_is_sound)
     }
+}
+
+/// What is left of samples that were dropped.
+fn summary(c: &mut Cursor<'_>) -> Option<Summary> {
+    let found = Summary {
+        samples: c.after("{\"samples\":", Cursor::whole)?,
+        runs: c.after(",\"runs\":", Cursor::whole)?,
+        total_ns: c.after(",\"total_ns\":", Cursor::float)?,
+        latency_ns_min: c.after(",\"latency_ns_min\":", Cursor::float)?,
+        latency_ns_median: c.after(",\"latency_ns_median\":", Cursor::float)?,
+        latency_ns_p95: c.after(",\"latency_ns_p95\":", Cursor::float)?,
+        latency_ns_max: c.after(",\"latency_ns_max\":", Cursor::float)?,
+        relative_noise: {
+            c.eat(",\"relative_noise\":")?;
+            c.nullable(Cursor::float)?
+        },
+    };
+    c.eat("}").map(|()| found)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::journal::{SUM, line, written};
 use crate::mark::Mark;
 use crate::record::{
     DeviceFacts, Environment, Fallback, Line, Measured, Metrics, OpTime, Outcome, OutputCheck,
-    Purpose, Record, Samples, Series, Telemetry,
+    Purpose, Record, Samples, Series, Summary, Telemetry,
 };
 use fastrand::Rng;
 use std::collections::BTreeMap;
@@ -89,6 +89,21 @@ fn metrics(rng: &mut Rng) -> Metrics {
     }
 }
 
+fn summary(rng: &mut Rng) -> Summary {
+    let mut sorted: Vec<f64> = (0..4).map(|_| float(rng)).collect();
+    sorted.sort_by(f64::total_cmp);
+    Summary {
+        samples: number(rng).max(1),
+        runs: number(rng),
+        total_ns: float(rng),
+        latency_ns_min: sorted[0],
+        latency_ns_median: sorted[1],
+        latency_ns_p95: sorted[2],
+        latency_ns_max: sorted[3],
+        relative_noise: some(rng, float),
+    }
+}
+
 fn device(rng: &mut Rng) -> DeviceFacts {
     let mark = [Mark::Real, Mark::Software][rng.usize(..2)];
     DeviceFacts { mark, adapter: word(rng), driver: word(rng), details: named(rng, word) }
@@ -122,6 +137,7 @@ fn record(rng: &mut Rng) -> Record {
         message: some(rng, word),
         samples: Samples {
             iterations: latency_ns.iter().map(|_| number(rng)).collect(),
+            summary: if latency_ns.is_empty() { some(rng, summary) } else { None },
             latency_ns,
         },
         metrics: metrics(rng),
@@ -181,8 +197,8 @@ fn check(lean: &Lean<'_>, record: &Record) {
     assert_eq!(texts(&lean.details), device.map(|d| d.details.clone()).unwrap_or_default());
     assert_eq!(lean.message.as_deref(), record.message.as_deref());
     assert_eq!(
-        (&lean.latency_ns, &lean.iterations),
-        (&record.samples.latency_ns, &record.samples.iterations)
+        (&lean.latency_ns, &lean.iterations, lean.summary),
+        (&record.samples.latency_ns, &record.samples.iterations, record.samples.summary)
     );
     let metrics = &record.metrics;
     let counts = [lean.load_ns, lean.compile_ns, lean.first_run_ns, lean.peak_memory_bytes];

@@ -230,7 +230,7 @@ impl Spot<'_> {
             let words = [&*self.machine.key, &self.case.to_string(), &format!("{number}/{index}")];
             latency_ns * (1.0 + spread * (2.0 * part(&words) - 1.0))
         };
-        Samples { latency_ns: (0..30).map(sample).collect(), iterations: vec![1; 30] }
+        Samples::new((0..30).map(sample).collect(), vec![1; 30])
     }
 
     fn metrics(&self, operations: f64, bytes: f64, latency_ns: f64) -> Metrics {

@@ -171,7 +171,7 @@ impl Process {
             (level * noise * slow * runs).round() / runs
         };
         let latency_ns = (0..SAMPLES).map(latency).collect();
-        Samples { latency_ns, iterations: vec![runs as u64; SAMPLES] }
+        Samples::new(latency_ns, vec![runs as u64; SAMPLES])
     }
 
     fn metrics(&mut self, number: usize, samples: &Samples) -> Metrics {

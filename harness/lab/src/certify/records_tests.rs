@@ -34,7 +34,7 @@ pub(in super::super) fn record(hour: i64, latency_ns: f64) -> Record {
         mark: Some(Mark::Real),
         device: Some(DeviceFacts::new(Mark::Real, "card", "driver")),
         message: None,
-        samples: Samples { latency_ns, iterations: vec![100; 40] },
+        samples: Samples::new(latency_ns, vec![100; 40]),
         metrics: Metrics {
             operations_per_run: Some(1000),
             measured: Some(measured),

@@ -49,7 +49,7 @@ impl World {
             mark: Some(Mark::Real),
             device: Some(DeviceFacts::new(Mark::Real, "card", "driver 1")),
             message: None,
-            samples: Samples { iterations: vec![1; latency_ns.len()], latency_ns },
+            samples: Samples::new(latency_ns.clone(), vec![1; latency_ns.len()]),
             metrics: Metrics {
                 peak_memory_bytes: Some(self.memory + u64::from(self.random.next_u32() % 50_000)),
                 operations_per_run: Some(1000),

@@ -6,7 +6,7 @@ use proofmark::journal::lean::Lean;
 use std::collections::BTreeMap;
 
 /// The tables whose rows belong to a result. Their first column is its id.
-pub(super) const CHILDREN: [&str; 8] = [
+pub(super) const CHILDREN: [&str; 9] = [
     "outputs",
     "op_times",
     "details",
@@ -15,16 +15,17 @@ pub(super) const CHILDREN: [&str; 8] = [
     "time_series",
     "counters",
     "absences",
+    "summaries",
 ];
 
 /// Columns of the results that they are sorted by: case, machine, time.
 pub(super) const SORTED_BY: [usize; 3] = [4, 27, 2];
 
 /// The columns of the tables in their order, a letter each: see [`Table::new`].
-const RESULTS: &str = "ttTttttttttttttFNfffnnnnnnntttnntttt";
+const RESULTS: &str = "ttTttttttttttttFNfffnnnnnnntttnnttttn";
 const PARTS: &str = "tstt";
-const CHILDREN_COLUMNS: [&str; 8] =
-    ["tstNfft", "tstn", "ttt", "ttn", "tsttt", "ttNF", "ttnn", "ttt"];
+const CHILDREN_COLUMNS: [&str; 9] =
+    ["tstNfft", "tstn", "ttt", "ttn", "tsttt", "ttNF", "ttnn", "ttt", "tnnffffff"];
 
 /// Rows of all tables that results have.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(super) struct Columns {
     pub(super) results: Table,
     pub(super) parts: Table,
     /// One for each of [`CHILDREN`].
-    pub(super) children: [Named; 8],
+    pub(super) children: [Named; 9],
     /// The ids of the results, and the digests whose parts these are.
     pub(super) ids: Vec<String>,
     pub(super) digests: Vec<String>,
@@ -70,7 +71,7 @@ impl Columns {
                 row.small(position).text(name).text(value);
             });
         }
-        let [outputs, op_times, details, stages, fallbacks, series, counters, absences] =
+        let [outputs, op_times, details, stages, fallbacks, series, counters, absences, summaries] =
             &mut self.children;
         let id = &*lean.id;
         outputs.of("").rows(owner, id, &lean.outputs, |row, position, output| {
@@ -108,6 +109,14 @@ impl Columns {
                 row.text(id).text(name).text(reason);
             });
         }
+        if let Some(one) = &lean.summary {
+            summaries.of("").row(owner, |row| {
+                row.text(id).number(one.samples).number(one.runs).float(one.total_ns);
+                row.float(one.latency_ns_min).float(one.latency_ns_median);
+                row.float(one.latency_ns_p95).float(one.latency_ns_max);
+                row.maybe_float(one.relative_noise);
+            });
+        }
     }
 }
 
@@ -123,7 +132,11 @@ fn result(row: &mut Row<'_>, lean: &Lean<'_>) {
     }
     let samples = &lean.latency_ns;
     row.floats(samples).numbers(&lean.iterations);
-    row.maybe_float(stats::median(samples)).maybe_float(stats::relative_noise(samples));
+    let [median, noise] = match &lean.summary {
+        Some(summary) => [Some(summary.latency_ns_median), summary.relative_noise],
+        None => [stats::median(samples), stats::relative_noise(samples)],
+    };
+    row.maybe_float(median).maybe_float(noise);
     row.float(busy_ns(lean));
     for count in [lean.load_ns, lean.compile_ns, lean.first_run_ns, lean.peak_memory_bytes] {
         row.maybe_number(count);
@@ -135,6 +148,7 @@ fn result(row: &mut Row<'_>, lean: &Lean<'_>) {
     row.text(&place.machine).text(&place.platform).text(&place.cpu);
     row.number(place.threads).number(place.memory_bytes);
     row.text(&place.rustc).text(&place.profile).text(&place.commit).text(&lean.fingerprint);
+    row.maybe_number(lean.summary.map(|summary| summary.samples));
 }
 
 /// What the run took, as far as the record tells: load, compile, first run and measured phase.
@@ -142,6 +156,7 @@ fn result(row: &mut Row<'_>, lean: &Lean<'_>) {
 fn busy_ns(lean: &Lean<'_>) -> f64 {
     let runs = lean.latency_ns.iter().zip(&lean.iterations);
     let measured: f64 = runs.map(|(latency, &iterations)| latency * iterations as f64).sum();
+    let measured = lean.summary.map_or(measured, |summary| summary.total_ns);
     let before = [lean.load_ns, lean.compile_ns, lean.first_run_ns];
     measured + before.into_iter().flatten().map(|ns| ns as f64).sum::<f64>()
 }

@@ -29,8 +29,8 @@ impl Newest {
         if lean.purpose != "measure" {
             return;
         }
-        let is_untimed = lean.outcome == "passed" && lean.latency_ns.is_empty();
-        let ran = lean.outcome != "skipped" && !is_untimed;
+        let is_timed = !lean.latency_ns.is_empty() || lean.summary.is_some();
+        let ran = lean.outcome != "skipped" && (lean.outcome != "passed" || is_timed);
         let rank = Rank { ran, recorded_at_us: lean.recorded_at_us, id: lean.id.to_string() };
         self.rank((lean.case.to_string(), lean.environment.machine.to_string()), rank);
     }

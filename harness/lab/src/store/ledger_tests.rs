@@ -24,7 +24,7 @@ const VIEW: &str = "
     FROM latest_results ORDER BY ALL";
 
 /// Tables and a query that counts rows that stand in one twice.
-const CHILDREN: [(&str, &str); 9] = [
+const CHILDREN: [(&str, &str); 10] = [
     ("outputs", "result_id, position"),
     ("op_times", "result_id, position"),
     ("details", "result_id, name"),
@@ -33,6 +33,7 @@ const CHILDREN: [(&str, &str); 9] = [
     ("time_series", "result_id, name"),
     ("counters", "result_id, name"),
     ("absences", "result_id, name"),
+    ("summaries", "result_id"),
     ("fingerprint_parts", "fingerprint, position"),
 ];
 
@@ -45,8 +46,7 @@ fn any(world: &mut World, rng: &mut Rng) -> Record {
     record.purpose = if rng.u8(..5) == 0 { Purpose::Test } else { Purpose::Measure };
     record.outcome = [Outcome::Passed, Outcome::Failed, Outcome::Skipped][rng.usize(..3)];
     if rng.bool() {
-        record.samples =
-            Samples { latency_ns: vec![f64::from(rng.u8(..9)); 3], iterations: vec![1; 3] };
+        record.samples = Samples::new(vec![f64::from(rng.u8(..9)); 3], vec![1; 3]);
     }
     if record.outcome == Outcome::Skipped {
         (record.mark, record.device, record.samples) = (None, None, Samples::default());
@@ -54,6 +54,9 @@ fn any(world: &mut World, rng: &mut Rng) -> Record {
             (Metrics::default(), Vec::new(), Vec::new());
     } else if rng.u8(..4) == 0 {
         super::tests::mix(&mut record);
+    }
+    if rng.u8(..4) == 0 {
+        record = crate::retention::thin(&record).unwrap_or(record);
     }
     record
 }
@@ -146,7 +149,9 @@ fn a_database_of_schema_7_keeps_its_rows_and_gets_its_latest() {
     let mut rng = Rng::with_seed(2);
     let mut world = World::new();
     for _ in 0..100 {
-        let record = any(&mut world, &mut rng);
+        let mut record = any(&mut world, &mut rng);
+        // At that time nothing was dropped.
+        record.samples.summary = None;
         world.write(record);
     }
     world.ingest();
@@ -154,12 +159,15 @@ fn a_database_of_schema_7_keeps_its_rows_and_gets_its_latest() {
     fs::rename(world.db(), &now).unwrap();
     let connection = Connection::open(world.db()).unwrap();
     schema::migrate_along(&connection, 0, &schema::MIGRATIONS[..7]).unwrap();
-    let tables = CHILDREN.iter().map(|(table, _)| *table).chain(["results", "files"]);
-    let copies: Vec<_> =
-        tables.map(|table| format!("INSERT INTO {table} SELECT * FROM now.{table};")).collect();
+    let tables = CHILDREN.iter().map(|(table, _)| *table).chain(["files"]);
+    let copies: Vec<_> = tables
+        .filter(|table| *table != "summaries")
+        .map(|table| format!("INSERT INTO {table} SELECT * FROM now.{table};"))
+        .collect();
     connection
         .execute_batch(&format!(
-            "ATTACH '{}' AS now; {} DETACH now",
+            "ATTACH '{}' AS now; {} INSERT INTO results SELECT * EXCLUDE (dropped_samples) FROM now.results; \
+             DETACH now",
             now.display(),
             copies.concat()
         ))
@@ -187,13 +195,13 @@ fn files_that_were_put_together_are_read_as_before() {
     let before = (world.rows(all), world.rows(VIEW));
     // Its writer has not ended: it stays.
     let later = "9999-01-01T00:00:00Z".parse().unwrap();
-    let found = compaction::find(&world.records(), later).unwrap();
+    let found = compaction::find(&world.records(), later, false).unwrap();
     assert_eq!((found.old.len(), found.kept.len()), (0, 1));
     assert!(found.kept[0].1.contains("still being written"), "{:?}", found.kept);
     world.end_writing();
-    let early = compaction::find(&world.records(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let early = compaction::find(&world.records(), jiff::Timestamp::UNIX_EPOCH, false).unwrap();
     assert!(early.old.is_empty());
-    let found = compaction::find(&world.records(), later).unwrap();
+    let found = compaction::find(&world.records(), later, false).unwrap();
     let [file] = &found.old[..] else { panic!("{found:?}") };
     let text = fs::read(&file.path).unwrap();
     let into = compaction::compact(&found.old).unwrap();

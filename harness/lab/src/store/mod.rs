@@ -22,6 +22,7 @@ mod predictions;
 mod probes;
 mod quality;
 mod query;
+mod retention;
 mod runs;
 mod schema;
 mod staged;

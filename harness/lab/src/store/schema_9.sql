@@ -51,16 +51,19 @@ CREATE TABLE results (
     profile VARCHAR NOT NULL,
     commit_id VARCHAR NOT NULL,
     fingerprint VARCHAR NOT NULL,
+    -- How many samples a result had that was thinned: its medians stay, and the rest is in `summaries`.
+    dropped_samples UBIGINT CHECK (dropped_samples > 0),
     CHECK (case_id = model || '/' || endpoint || '/' || precision || '/' || shape),
     CHECK (len(samples) = len(iterations)),
     CHECK (len(samples) = list_count(samples) AND len(iterations) = list_count(iterations)),
     CHECK (list_min(samples) >= 0 AND isfinite(list_max(samples))),
-    -- A latency is that of samples: nothing else can bring one.
-    CHECK ((latency_ns_median IS NULL) = (len(samples) = 0)),
+    -- A latency is that of samples, there or dropped: nothing else can bring one.
+    CHECK (dropped_samples IS NULL OR len(samples) = 0),
+    CHECK ((latency_ns_median IS NULL) = (len(samples) = 0 AND dropped_samples IS NULL)),
     CHECK (relative_noise IS NULL OR latency_ns_median IS NOT NULL),
     -- A number without a mark does not exist.
     CHECK (mark IS NOT NULL OR (
-        outcome <> 'passed' AND len(samples) = 0 AND busy_ns = 0
+        outcome <> 'passed' AND len(samples) = 0 AND dropped_samples IS NULL AND busy_ns = 0
         AND load_ns IS NULL AND compile_ns IS NULL AND first_run_ns IS NULL
         AND peak_memory_bytes IS NULL AND items_per_run IS NULL
         AND operations_per_run IS NULL AND bytes_per_run IS NULL
@@ -79,6 +82,21 @@ INSERT INTO set_aside SELECT 'results', earlier::VARCHAR FROM earlier WHERE NOT 
 INSERT INTO results BY NAME SELECT * FROM earlier WHERE is_run(earlier);
 DROP MACRO is_run;
 DROP TABLE earlier;
+
+-- What samples said that were dropped.
+CREATE TABLE summaries (
+    result_id VARCHAR NOT NULL CHECK (result_id <> ''),
+    samples UBIGINT NOT NULL CHECK (samples > 0),
+    runs UBIGINT NOT NULL,
+    total_ns DOUBLE NOT NULL CHECK (total_ns >= 0 AND isfinite(total_ns)),
+    latency_ns_min DOUBLE NOT NULL CHECK (latency_ns_min >= 0),
+    latency_ns_median DOUBLE NOT NULL,
+    latency_ns_p95 DOUBLE NOT NULL,
+    latency_ns_max DOUBLE NOT NULL CHECK (isfinite(latency_ns_max)),
+    relative_noise DOUBLE CHECK (relative_noise >= 0 AND isfinite(relative_noise)),
+    CHECK (latency_ns_min <= latency_ns_median AND latency_ns_median <= latency_ns_p95
+        AND latency_ns_p95 <= latency_ns_max)
+);
 
 -- The row of `results` that `latest_results` shows of each case on each machine, with the number of its fallbacks.
 -- It is kept up to date as results come, so that the view need not look at all results.

@@ -68,10 +68,7 @@ impl World {
             mark: Some(Mark::Real),
             device: Some(device),
             message: None,
-            samples: Samples {
-                latency_ns: latency_ns.to_vec(),
-                iterations: vec![2; latency_ns.len()],
-            },
+            samples: Samples::new(latency_ns.to_vec(), vec![2; latency_ns.len()]),
             metrics: Metrics { items_per_run: Some(4), load_ns: Some(7), ..Metrics::default() },
             op_times: vec![OpTime { name: "dot".into(), time_ns: 9 }],
             fallbacks: Vec::new(),
@@ -329,7 +326,7 @@ fn a_database_of_schema_1_is_brought_up_to_date() {
     let connection = Connection::open(world.db()).unwrap();
     connection.execute_batch(schema::MIGRATIONS[0]).unwrap();
     let copied = format!(
-        "ATTACH '{}' AS now; INSERT INTO results SELECT * FROM now.results;
+        "ATTACH '{}' AS now; INSERT INTO results SELECT * EXCLUDE (dropped_samples) FROM now.results;
          INSERT INTO files SELECT * FROM now.files; DETACH now",
         now.display()
     );

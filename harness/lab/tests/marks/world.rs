@@ -135,7 +135,7 @@ impl World {
             mark: Some(mark),
             device: Some(device),
             message: Some(self.text("said")),
-            samples: Samples { iterations: vec![1; latency_ns.len()], latency_ns },
+            samples: Samples::new(latency_ns.clone(), vec![1; latency_ns.len()]),
             metrics,
             op_times: Vec::new(),
             fallbacks: Vec::new(),

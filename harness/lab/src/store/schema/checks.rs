@@ -354,7 +354,7 @@ proptest! {
     ) {
         thread_local!(static BENCH: Bench = Bench::new("results", "id = 'a-1'"));
         let iterations = vec![3; latency_ns.len().saturating_sub(missing)];
-        let run = record(&id, mark, Samples { latency_ns: latency_ns.clone(), iterations: iterations.clone() });
+        let run = record(&id, mark, Samples::new(latency_ns.clone(), iterations.clone()));
         let median = crate::stats::median(&latency_ns).map_or("NULL".to_owned(), |median| format!("'{median:e}'::DOUBLE"));
         let busy = latency_ns.iter().map(|latency| latency * 3.0).sum::<f64>();
         let changes = format!(

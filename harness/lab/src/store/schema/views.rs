@@ -197,7 +197,7 @@ fn places_are_counted_by_what_they_prove() {
         &connection,
         "SELECT concat_ws(' ', machine, coalesce(mark, '-'), hour(first_seen), hour(last_seen), results) FROM environments \
          WHERE machine = 'here' ORDER BY 1",
-        &["here - 17 17 1", "here real 17 18 4", "here software 17 17 1"],
+        &["here - 17 17 1", "here real 17 18 5", "here software 17 17 1"],
     );
     check(
         &connection,
@@ -263,7 +263,7 @@ fn a_model_is_known_by_its_weights() {
         &[
             "bert-tiny bert - - [cuda] 1 0",
             "bert-tiny bert - real [cpu] 1 0",
-            "bert-tiny bert ab12 real [cpu, cuda-a, cuda-b] 3 3",
+            "bert-tiny bert ab12 real [cpu, cuda-a, cuda-b] 4 4",
             "bert-tiny bert ab12 software [webgpu-native] 1 1",
             "vit-tiny vit - real [cpu] 1 1",
         ],

@@ -1,0 +1,114 @@
+//! `store thin`: drops the raw samples of old results that newer ones have followed. What the samples said stays.
+
+use super::compact::ago;
+use crate::context::Context;
+use crate::lock::Lock;
+use crate::output::{self, Format, printable};
+use anyhow::{Context as _, Result};
+use proofmark::journal::compaction::{self, Found};
+use proofmark::journal::thinning::{self, Change, Thinned};
+use proofmark::journal::{line, written};
+use proofmark::record::Line;
+use proofmark::settings::parse_duration;
+use proofmark_lab::{figures, retention};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Flags of `store thin`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Leave files alone that hold anything newer than this, such as 365d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    older_than: Duration,
+    /// Show what would be dropped; change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+impl Args {
+    /// Goes file by file; whatever ends it, each file is either done or as it was.
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
+        let _lock = Lock::take(context)?;
+        let folder = &context.folders.records;
+        let failed = || format!("failed to thin the record files in {}", folder.display());
+        let Found { old, kept } =
+            compaction::find(folder, ago(self.older_than), true).with_context(failed)?;
+        let store = context.ingest()?;
+        let whole = store.kept_whole()?;
+        let mut done = Vec::new();
+        for file in old {
+            let path = file.path.clone();
+            let thinned = thinning::thin(&file, |text| change(text, &whole), self.dry_run)
+                .with_context(|| format!("failed to thin {}", path.display()))?;
+            if let Some(into) = &thinned.into {
+                store.rewritten(&path, &into.path, &thinned.ids)?;
+                compaction::remove(vec![file]).with_context(failed)?;
+            }
+            if !thinned.ids.is_empty() {
+                done.push((path, thinned));
+            }
+        }
+        context.take_in(store)?.close()?;
+        match self.format {
+            Format::Json => output::print_json(&as_json(&done, &kept))?,
+            Format::Table => output::print(&as_text(&done, &kept))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Another line for one whose result may lose its samples.
+fn change(text: &[u8], whole: &HashSet<String>) -> io::Result<Option<Change>> {
+    let Line::Result(record) = line(text).map_err(io::Error::other)? else { return Ok(None) };
+    if whole.contains(&record.id) {
+        return Ok(None);
+    }
+    let Some(thinned) = retention::thin(&record) else { return Ok(None) };
+    Ok(Some((record.id, written(&Line::Result(thinned))?)))
+}
+
+fn as_json(done: &[(PathBuf, Thinned)], kept: &[(PathBuf, String)]) -> Value {
+    let thinned = done.iter().map(|(path, thinned)| {
+        let into = thinned.into.as_ref().map(|into| into.path.display().to_string());
+        let [bytes, into_bytes] = thinned.bytes;
+        json!({
+            "path": path.display().to_string(), "results": thinned.ids.len(), "bytes": bytes, "into": into,
+            "into_bytes": into_bytes,
+        })
+    });
+    let kept = kept
+        .iter()
+        .map(|(path, reason)| json!({ "path": path.display().to_string(), "reason": reason }));
+    json!({ "format": 1, "thinned": thinned.collect::<Vec<_>>(), "kept": kept.collect::<Vec<_>>() })
+}
+
+fn as_text(done: &[(PathBuf, Thinned)], kept: &[(PathBuf, String)]) -> String {
+    let mut text = String::new();
+    for (path, Thinned { ids, bytes: [before, after], into }) in done {
+        let verb = if into.is_some() { "have" } else { "would have" };
+        let _ = writeln!(
+            text,
+            "{}: {} results {verb} summaries instead of samples, {} instead of {}",
+            printable(&path.display().to_string()),
+            ids.len(),
+            figures::bytes(*after),
+            figures::bytes(*before)
+        );
+    }
+    for (path, reason) in kept {
+        let path = path.display().to_string();
+        let _ = writeln!(text, "{} stays: it {}", printable(&path), printable(reason));
+    }
+    if text.is_empty() {
+        text.push_str("there are no results to thin\n");
+    }
+    text
+}
