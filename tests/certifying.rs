@@ -3,6 +3,7 @@
 
 use crate::support::{Adopter, xtask};
 use proofmark::environment::machine;
+use proofmark::journal::written;
 use proofmark::record::{
     DeviceFacts, Environment, FORMAT, Line, Measured, Metrics, Outcome, OutputCheck, Purpose,
     Record, Samples,
@@ -157,8 +158,8 @@ fn record(case: &str, hours_ago: i64, operations: u64) -> Record {
 }
 
 fn write(adopter: &Adopter, folder: &str, name: &str, records: &[Record]) {
-    let lines = records.iter().map(|record| serde_json::to_string(&Line::Result(record.clone())));
-    let text: String = lines.map(|line| line.unwrap() + "\n").collect();
+    let lines = records.iter().map(|record| written(&Line::Result(record.clone())));
+    let text: String = lines.map(Result::unwrap).collect();
     fs::create_dir_all(adopter.path(folder)).unwrap();
     fs::write(adopter.path(folder).join(format!("{name}.jsonl")), text).unwrap();
 }
@@ -281,7 +282,7 @@ fn a_file_is_judged_without_a_workspace() {
     let (code, text, _) = run(json!([steady, leak]), &["--format", "markdown"]);
     assert_eq!(code, Some(1));
     assert!(
-        text.contains("| leak | unverified | ") && text.contains("| growth | **FAIL** |"),
+        text.contains("| leak | claimed | unverified | ") && text.contains("| growth | **FAIL** |"),
         "{text}"
     );
     let (code, text, _) = run(json!([steady]), &[]);
