@@ -1,5 +1,6 @@
 //! From lines of migrated contents to their tables, and back to what is known of files.
 
+use super::staged::{self, text, time};
 use super::table::Table;
 use super::{Store, StoreError};
 use crate::migrate::RULES;
@@ -256,7 +257,7 @@ fn take(
     parsed: Parsed,
     (path, known, taken): (&Path, &mut HashSet<(String, u32)>, &mut Taken),
 ) -> duckdb::Result<()> {
-    let mut new = Vec::new();
+    let (mut new, mut sources) = (Vec::new(), Vec::new());
     for (offset, line) in parsed {
         match line {
             Ok(Line::Content(content)) => {
@@ -264,48 +265,41 @@ fn take(
                     new.push(content);
                 }
             }
-            Ok(Line::Source(source)) => add_source(connection, &source)?,
+            Ok(Line::Source(Source { source_file, sha256, seen_at, .. })) => {
+                sources.push(vec![text(&source_file), text(&sha256), time(seen_at)]);
+            }
             Err(detail) => taken.faults.push(Fault { path: path.to_owned(), offset, detail }),
         }
     }
+    staged::insert(connection, "migrated_sources", "source_file, seen_at", &sources)?;
     taken.files += new.len();
     taken.rows += add_contents(connection, &new)?;
     Ok(())
 }
 
-fn add_source(connection: &Connection, source: &Source) -> duckdb::Result<()> {
-    let mut insert =
-        connection.prepare_cached("INSERT OR IGNORE INTO migrated_sources VALUES (?, ?, ?)")?;
-    insert.execute(params![source.source_file, source.sha256, source.seen_at.to_string()])?;
-    Ok(())
-}
-
-/// The columns of the table of numbers in their order.
-const COLUMNS: &str = "ttttttftttttntttts";
+/// The columns of the tables of contents and of numbers in their order.
+const CONTENTS: &str = "tstnTtLLL";
+const NUMBERS: &str = "ttttttftttttntttts";
 
 fn add_contents(connection: &Connection, contents: &[Box<Content>]) -> duckdb::Result<usize> {
-    let list = "coalesce(string_split(nullif(?, ''), chr(10)), [])";
-    let sql =
-        format!("INSERT INTO migrated_files VALUES (?, ?, ?, ?, ?, ?, {list}, {list}, {list})");
-    let mut insert = connection.prepare_cached(&sql)?;
+    let (mut files, mut numbers) = (Table::new(CONTENTS), Table::new(NUMBERS));
     for c in contents {
-        insert.execute(params![
-            c.sha256,
-            c.rules,
-            c.source_file,
-            c.bytes,
-            c.read_at.to_string(),
-            c.outcome.name(),
-            c.reasons.join("\n"),
-            c.contradictions.join("\n"),
-            c.not_understood.join("\n")
-        ])?;
+        files.row(0, |row| {
+            row.text(&c.sha256).small(c.rules).text(&c.source_file).number(c.bytes);
+            row.time(c.read_at.as_microsecond()).text(c.outcome.name());
+            row.texts(&c.reasons).texts(&c.contradictions).texts(&c.not_understood);
+        });
+        add_numbers(&mut numbers, c);
     }
-    let mut numbers = Table::new(COLUMNS);
-    contents.iter().for_each(|content| add_numbers(&mut numbers, content));
-    let Some(batch) = numbers.batch() else { return Ok(0) };
+    append(connection, "migrated_files", &mut files)?;
+    append(connection, "migrated_results", &mut numbers)
+}
+
+/// Appends rows to their table, and says how many these were.
+fn append(connection: &Connection, table: &str, rows: &mut Table) -> duckdb::Result<usize> {
+    let Some(batch) = rows.batch() else { return Ok(0) };
     let count = batch.num_rows();
-    let mut appender = connection.appender("migrated_results")?;
+    let mut appender = connection.appender(table)?;
     appender.append_record_batch(batch)?;
     appender.flush()?;
     Ok(count)

@@ -24,11 +24,12 @@ enum Column {
     Float(Float64Builder),
     Numbers(ListBuilder<UInt64Builder>),
     Floats(ListBuilder<Float64Builder>),
+    Texts(ListBuilder<StringBuilder>),
 }
 
 impl Table {
     /// A table without rows. A letter for each column says its kind: `t` text, `n` and `s` numbers of 64 and 32 bits, `f`
-    /// floats, `T` times, `N` and `F` lists of numbers and of floats.
+    /// floats, `T` times, `N`, `F` and `L` lists of numbers, of floats and of texts.
     pub(super) fn new(columns: &str) -> Self {
         Self { columns: columns.chars().map(Column::new).collect(), owners: Vec::new() }
     }
@@ -103,6 +104,10 @@ fills! {
         b.values().append_slice(values);
         b.append(true);
     };
+    texts(Texts, values: &[String]) |b: &mut ListBuilder<StringBuilder>| {
+        values.iter().for_each(|value| b.values().append_value(value));
+        b.append(true);
+    };
 }
 
 impl Column {
@@ -115,6 +120,7 @@ impl Column {
             's' => Self::Small(UInt32Builder::new()),
             'f' => Self::Float(Float64Builder::new()),
             'N' => Self::Numbers(ListBuilder::new(UInt64Builder::new())),
+            'L' => Self::Texts(ListBuilder::new(StringBuilder::new())),
             'F' => Self::Floats(ListBuilder::new(Float64Builder::new())),
             _ => unreachable!("no kind of column has the letter {letter}"),
         }
@@ -128,6 +134,7 @@ impl Column {
             Self::Small(builder) => Arc::new(builder.finish()),
             Self::Float(builder) => Arc::new(builder.finish()),
             Self::Numbers(builder) => Arc::new(builder.finish()),
+            Self::Texts(builder) => Arc::new(builder.finish()),
             Self::Floats(builder) => Arc::new(builder.finish()),
         }
     }
