@@ -95,7 +95,7 @@ def trend_of_a_case(folder):
 def failed_since_a_date(folder):
     found = [
         r
-        for r in records(folder, '"recorded_at":"2026-01-15')
+        for r in records(folder, '"recorded_at":"2026-01-05')
         if r["outcome"] not in ("passed", "skipped")
     ]
     found.sort(key=lambda r: (r["recorded_at"], r["id"]))

@@ -43,7 +43,7 @@ ask "slowest cases of an endpoint" '"machine":"fixture-machine-1"' \
 ask "trend of a case" "\"case\":\"$case\"" \
     '[inputs | select(machine == "fixture-machine-1" and .outcome == "passed")
      | [.recorded_at, .mark, .environment.commit, latency]] | sort'
-ask "failed since a date" '"recorded_at":"2026-01-15' \
+ask "failed since a date" '"recorded_at":"2026-01-05' \
     '[inputs | select(.outcome != "passed" and .outcome != "skipped")] | sort_by(.recorded_at, .id)
      | map([.case, machine, .mark, .outcome, .message])'
 ask "noise by machine" "" \

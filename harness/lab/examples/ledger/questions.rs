@@ -9,7 +9,7 @@ use std::time::Instant;
 /// How often each question is asked; the median is told.
 const TIMES: usize = 15;
 /// The days whose commits are compared.
-const COMPARED: [usize; 2] = [10, 11];
+const COMPARED: [usize; 2] = [4, 5];
 
 /// A question and the SQL that answers it.
 #[derive(Debug)]
@@ -39,11 +39,11 @@ pub(crate) fn questions() -> [Question; 10] {
              WHERE case_id = '{case}' AND machine = '{machine}' AND outcome = 'passed' ORDER BY recorded_at")),
         question("failed since a date",
             "SELECT case_id, machine, mark, outcome, message FROM results \
-             WHERE outcome NOT IN ('passed', 'skipped') AND recorded_at >= '2026-01-15' \
-             AND recorded_at < '2026-01-16' ORDER BY recorded_at, id".into()),
+             WHERE outcome NOT IN ('passed', 'skipped') AND recorded_at >= '2026-01-05' \
+             AND recorded_at < '2026-01-06' ORDER BY recorded_at, id".into()),
         question("noise by machine",
             "SELECT machine, mark, median(relative_noise) AS noise, count(*) AS results FROM latest_results \
-             WHERE outcome = 'passed' GROUP BY machine, mark ORDER BY machine".into()),
+             WHERE outcome = 'passed' GROUP BY machine, mark ORDER BY machine, mark".into()),
         question("coverage of models by endpoint",
             "SELECT model, endpoint, mark, count(*) FILTER (outcome = 'passed') AS passed, count(*) AS cases \
              FROM latest_results GROUP BY ALL ORDER BY ALL".into()),
@@ -53,17 +53,17 @@ pub(crate) fn questions() -> [Question; 10] {
         question("p95 of the samples of a case", format!(
             "SELECT machine, mark, quantile_cont(sample, 0.95) AS p95_ns, count(*) AS samples FROM \
              (SELECT machine, mark, unnest(samples) AS sample FROM results WHERE case_id = '{case}') \
-             GROUP BY machine, mark ORDER BY machine")),
+             GROUP BY machine, mark ORDER BY machine, mark")),
         question("memory by model",
             "SELECT model, mark, max(peak_memory_bytes) AS peak_memory_bytes FROM latest_results \
-             GROUP BY model, mark ORDER BY model".into()),
+             GROUP BY model, mark ORDER BY model, mark".into()),
         question("two commits compared", format!(
             "SELECT model, mark, exp(avg(ln(b.latency / a.latency))) AS ratio, count(*) AS pairs FROM \
              (SELECT case_id, machine, latency_ns_median AS latency FROM results \
               WHERE commit_id = '{before}' AND outcome = 'passed') AS a JOIN \
              (SELECT case_id, machine, model, mark, latency_ns_median AS latency FROM results \
               WHERE commit_id = '{after}' AND outcome = 'passed') AS b USING (case_id, machine) \
-             GROUP BY model, mark ORDER BY model")),
+             GROUP BY model, mark ORDER BY model, mark")),
     ]
 }
 
