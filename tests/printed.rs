@@ -85,6 +85,8 @@ fn helps_are_what_was_accepted() {
         "store backup",
         "store restore",
         "store check",
+        "store compact",
+        "store thin",
         "doctor",
         "gate",
         "bisect",

@@ -49,7 +49,7 @@ fn commands_and_flags_exist() {
             let what = format!("{}: {command}", path.display());
             let listed = known.lines().any(|line| line.trim_start().starts_with(words[0]));
             assert!(listed, "{what}: there is no such command");
-            let is_nested = ["report", "simulate"].contains(&words[0]);
+            let is_nested = ["report", "simulate", "store"].contains(&words[0]);
             let nested = if is_nested { &words[..2] } else { &words[..1] };
             let flags = help(nested);
             for flag in words.iter().filter(|word| word.starts_with("--")) {

@@ -5,6 +5,7 @@
 
 use crate::clock;
 use crate::endpoint::Endpoint;
+use crate::journal::Fault;
 use crate::mark::Mark;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -98,15 +99,18 @@ pub fn append(state: &Path, roofs: &Roofs) -> io::Result<()> {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn read(state: &Path) -> io::Result<(Vec<Roofs>, Vec<String>)> {
+pub fn read(state: &Path) -> io::Result<(Vec<Roofs>, Vec<Fault>)> {
     let path = file(state);
     let bytes = match fs::read(&path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
         bytes => bytes?,
     };
     let (mut found, mut faults) = (Vec::new(), Vec::new());
-    for (index, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
-        let why = match serde_json::from_str::<Roofs>(line) {
+    let mut next = 0;
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let offset = next;
+        next += line.len() as u64;
+        let detail = match serde_json::from_slice::<Roofs>(line) {
             Ok(roofs) if roofs.format == FORMAT => {
                 found.push(roofs);
                 continue;
@@ -114,7 +118,7 @@ pub fn read(state: &Path) -> io::Result<(Vec<Roofs>, Vec<String>)> {
             Ok(roofs) => format!("is of format {}, this version reads {FORMAT}", roofs.format),
             Err(error) => format!("is no line of roofs: {error}"),
         };
-        faults.push(format!("{}, line {} {why}", path.display(), index + 1));
+        faults.push(Fault { path: path.clone(), offset, detail });
     }
     Ok((found, faults))
 }
@@ -152,8 +156,10 @@ mod tests {
         append(folder.path(), &roofs("3")).unwrap();
         let (found, faults) = read(folder.path()).unwrap();
         assert_eq!(found, [roofs("1"), roofs("3")]);
-        assert!(faults.len() == 2 && faults[0].contains("line 2 is of format 2"), "{faults:?}");
-        assert!(faults[1].contains("line 3 is no line of roofs"), "{faults:?}");
+        let length = serde_json::to_string(&roofs("1")).unwrap().len() as u64 + 1;
+        assert!(faults.len() == 2 && faults[0].detail.contains("is of format 2"), "{faults:?}");
+        assert!(faults[1].detail.contains("is no line of roofs"), "{faults:?}");
+        assert_eq!([faults[0].offset, faults[1].offset], [length, 2 * length]);
     }
 
     #[test]

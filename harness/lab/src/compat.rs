@@ -58,6 +58,8 @@ pub struct Presence {
     pub at: Timestamp,
     /// The id of the probe.
     pub record: String,
+    /// The probe was made up to try reports out.
+    pub fixture: bool,
 }
 
 /// What is known, from the strongest on.
@@ -144,11 +146,19 @@ pub fn matrix(facts: &[Fact], probes: &[Presence]) -> Vec<Cell> {
     for fact in facts {
         known.entry((&fact.model, &fact.endpoint)).or_default().push(fact);
     }
+    let of_runs = |fact: &&Fact| !fact.fixture;
+    let told: BTreeSet<&str> =
+        facts.iter().filter(of_runs).map(|fact| fact.model.as_str()).collect();
+    let fixtures: BTreeSet<&str> = models.difference(&told).copied().collect();
     let mut cells = Vec::new();
     for model in models {
         for endpoint in &endpoints {
             let own = known.remove(&(model, *endpoint)).unwrap_or_default();
-            cells.push(cell(model, endpoint, &own, probes));
+            let is_fixture = match own.as_slice() {
+                [] => fixtures.contains(model),
+                own => own.iter().all(|fact| fact.fixture),
+            };
+            cells.push(cell([model, endpoint], &own, probes, is_fixture));
         }
     }
     cells
@@ -183,13 +193,13 @@ fn kind(fact: &Fact) -> Kind {
     }
 }
 
-fn cell(model: &str, endpoint: &str, facts: &[&Fact], probes: &[Presence]) -> Cell {
-    let own: Vec<&Presence> = probes.iter().filter(|probe| probe.endpoint == endpoint).collect();
+fn cell([model, endpoint]: [&str; 2], facts: &[&Fact], probes: &[Presence], fixture: bool) -> Cell {
+    // What was made up says nothing beside anything else.
+    let own = probes.iter().filter(|probe| probe.endpoint == endpoint && probe.fixture == fixture);
+    let own: Vec<&Presence> = own.collect();
     let absences: Vec<Presence> =
         own.iter().filter(|probe| probe.absence.is_some()).map(|probe| (*probe).clone()).collect();
     let is_absent = !own.is_empty() && absences.len() == own.len();
-    // What was made up says nothing beside anything else.
-    let fixture = !facts.is_empty() && facts.iter().all(|fact| fact.fixture);
     let weighs = |fact: &Fact| fact.fixture == fixture;
     let strongest =
         KINDS.into_iter().find(|of| facts.iter().any(|fact| weighs(fact) && kind(fact) == *of));
@@ -300,6 +310,7 @@ mod tests {
             absence: absence.map(str::to_owned),
             at: Timestamp::UNIX_EPOCH,
             record: "p".into(),
+            fixture: false,
         }
     }
 
@@ -387,6 +398,9 @@ mod tests {
 
     #[test]
     fn what_was_made_up_weighs_nothing_beside_anything_else() {
+        let made_up = Presence { fixture: true, ..probe("mps", Some("made up")) };
+        let claim = Fact { outcome: None, ..fact("mps", CLAIMED, PASSED, 1) };
+        check(&[claim], &[made_up], (State::Claimed, CLAIMED), 1);
         let made = Fact { fixture: true, ..fact("cuda", REAL, PASSED, 1) };
         let cells = matrix(std::slice::from_ref(&made), &[]);
         assert_eq!(cells[0].told, Told { state: State::Full, mark: REAL, fixture: true });

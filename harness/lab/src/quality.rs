@@ -255,16 +255,16 @@ fn gaps(facts: &Facts, listed: &[Listed]) -> Vec<Gap> {
 
 /// Endpoints that every probe says are absent, with what the newest probe said.
 fn absent_endpoints(probes: &[Presence]) -> impl Iterator<Item = Gap> {
-    let mut by_endpoint: BTreeMap<&str, Vec<&Presence>> = BTreeMap::new();
+    let mut by_endpoint: BTreeMap<(&str, bool), Vec<&Presence>> = BTreeMap::new();
     for probe in probes {
-        by_endpoint.entry(&probe.endpoint).or_default().push(probe);
+        by_endpoint.entry((&probe.endpoint, probe.fixture)).or_default().push(probe);
     }
-    by_endpoint.into_iter().filter_map(|(endpoint, probes)| {
+    by_endpoint.into_iter().filter_map(|((endpoint, fixture), probes)| {
         let newest = probes.iter().max_by_key(|probe| probe.at)?;
         let is_absent = probes.iter().all(|probe| probe.absence.is_some());
         let why = newest.absence.clone()?;
         let of = endpoint.to_owned();
-        is_absent.then_some(Gap { what: Missing::Endpoint, of, why, fixture: false })
+        is_absent.then_some(Gap { what: Missing::Endpoint, of, why, fixture })
     })
 }
 
@@ -343,6 +343,7 @@ pub(crate) mod tests {
             absence: absence.map(str::to_owned),
             at: Timestamp::UNIX_EPOCH,
             record: "p".into(),
+            fixture: false,
         };
         let listed = |id: &str, absence| Listed {
             id: id.parse().unwrap(),

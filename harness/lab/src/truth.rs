@@ -8,6 +8,7 @@ use crate::migrate::lines::{self, Reader};
 use crate::simulate::{learned, recorded};
 use crate::store::Folders;
 use proofmark::journal::{self, Fault};
+use proofmark::roof;
 use serde::Serialize;
 use std::fs;
 use std::io;
@@ -43,9 +44,11 @@ pub fn read(state: &Path) -> io::Result<Truth> {
     truth.add(recorded::read(&folders.predictions)?);
     truth.add(learned::read(&folders.predictions)?);
     truth.add(kept::read(&folders.imports)?);
+    truth.add(roof::read(state)?);
     truth.migrated(&folders.migrated)?;
     truth.certificates(&state.join("certificates"))?;
-    for folder in [&folders.predictions, &folders.imports, &folders.migrated] {
+    for folder in [&folders.predictions, &folders.imports, &folders.migrated, &state.join("roofs")]
+    {
         truth.files += journal::files(folder)?.len();
     }
     Ok(truth)
@@ -163,10 +166,11 @@ mod tests {
         put("predictions/predictions.jsonl", b"{}\n");
         put("predictions/lessons.jsonl", b"\n{}\n");
         put("imports/imports.jsonl", b"{}\n");
+        put("roofs/roofs.jsonl", b"{}\n");
         put("migrated/migrated.jsonl", b"\n{}\n");
         put("certificates/m/cpu/f32/b1.json", b"\xff");
         let truth = read(state).unwrap();
-        assert_eq!((truth.files, truth.lines), (7, 2));
+        assert_eq!((truth.files, truth.lines), (8, 2));
         let told: Vec<_> = truth
             .damaged
             .iter()
@@ -178,6 +182,7 @@ mod tests {
             ("predictions/predictions.jsonl", 0),
             ("predictions/lessons.jsonl", 1),
             ("imports/imports.jsonl", 0),
+            ("roofs/roofs.jsonl", 0),
             ("migrated/migrated.jsonl", 1),
             ("certificates/m/cpu/f32/b1.json", 0),
         ];

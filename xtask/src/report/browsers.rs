@@ -18,7 +18,7 @@ pub(super) struct Args {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// A folder for a file per page instead of the standard output
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", alias = "output")]
     out: Option<PathBuf>,
     /// A glob over case ids, in which `*` crosses `/`; may be repeated
     #[arg(long, value_name = "GLOB")]

@@ -18,7 +18,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Markdown)]
     format: Format,
     /// A file to write instead of the standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", alias = "output")]
     out: Option<PathBuf>,
 }
 

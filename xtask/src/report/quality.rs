@@ -54,7 +54,9 @@ impl Args {
         let mut facts = context.ingest()?.quality_facts(now)?;
         listed.retain(|case| selection.takes(&case.id.to_string()));
         facts.runs.retain(|run| selection.takes(&run.case));
-        if facts.runs.is_empty() && listed.is_empty() {
+        let is_empty =
+            facts.probes.is_empty() && facts.migrated.is_empty() && facts.others.is_empty();
+        if facts.runs.is_empty() && listed.is_empty() && (is_empty || !self.case.is_empty()) {
             return Err(absent(
                 "no case is known: run cargo xtask incremental, or give another --case",
             ));

@@ -2,9 +2,8 @@
 
 use super::{RowFormat, put, terminal};
 use crate::clock;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::outcome::absent;
-use crate::output::tell;
 use anyhow::{Context as _, Result};
 use proofmark::roof;
 use proofmark_lab::export::csv;
@@ -63,7 +62,7 @@ impl Args {
         drop(store);
         let (roofs, faults) =
             roof::read(&context.state).context("failed to read the measured roofs")?;
-        faults.iter().for_each(|fault| tell!("warning: {fault}"));
+        context::warn_of(&faults);
         Ok(timing(&measurements, &roofs, &trends, clock::now()))
     }
 }

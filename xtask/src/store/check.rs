@@ -1,5 +1,6 @@
 //! `store check`: reads every file through, and compares the database with what they say. Changes nothing.
 
+use super::in_scratch;
 use crate::context::Context;
 use crate::lock::Lock;
 use crate::notify;
@@ -12,7 +13,6 @@ use proofmark_lab::store::{Comparison, Store, StoreError};
 use proofmark_lab::truth::{self, Truth};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::fs;
 use std::process::ExitCode;
 
 /// The version of the JSON.
@@ -59,24 +59,15 @@ impl Args {
     }
 }
 
-/// Makes both sides in a folder that is removed, and so is one that a killed check has left. The caller has the lock.
 fn compare(context: &Context) -> Result<Database> {
-    let scratch = context.state.join("check.tmp");
-    if scratch.exists() {
-        fs::remove_dir_all(&scratch)
-            .with_context(|| format!("failed to remove {}", scratch.display()))?;
+    let compared =
+        in_scratch(context, |scratch| Store::compare(&context.db, &context.folders, scratch))?;
+    match compared {
+        Ok(compared) => Ok(Database::Compared(compared)),
+        Err(StoreError::Missing(_)) => Ok(Database::None),
+        Err(error @ StoreError::Unreadable { .. }) => Ok(Database::Unreadable(error.to_string())),
+        Err(error) => Err(error.into()),
     }
-    fs::create_dir(&scratch).with_context(|| format!("failed to create {}", scratch.display()))?;
-    let compared = Store::compare(&context.db, &context.folders, &scratch);
-    let removed = fs::remove_dir_all(&scratch);
-    let database = match compared {
-        Ok(compared) => Database::Compared(compared),
-        Err(StoreError::Missing(_)) => Database::None,
-        Err(error @ StoreError::Unreadable { .. }) => Database::Unreadable(error.to_string()),
-        Err(error) => return Err(error.into()),
-    };
-    removed.with_context(|| format!("failed to remove {}", scratch.display()))?;
-    Ok(database)
 }
 
 impl Database {

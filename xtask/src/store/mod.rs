@@ -7,8 +7,25 @@ mod restore;
 mod thin;
 
 use crate::context::Context;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// Works in a folder that is removed afterwards, and so is one that a killed command has left. The caller has the lock.
+fn in_scratch<T>(context: &Context, work: impl FnOnce(&Path) -> T) -> Result<T> {
+    let scratch = context.state.join("check.tmp");
+    let removed = || {
+        fs::remove_dir_all(&scratch)
+            .with_context(|| format!("failed to remove {}", scratch.display()))
+    };
+    if scratch.exists() {
+        removed()?;
+    }
+    fs::create_dir(&scratch).with_context(|| format!("failed to create {}", scratch.display()))?;
+    let done = work(&scratch);
+    removed().map(|()| done)
+}
 
 /// Flags of `store`.
 #[derive(Debug, clap::Args)]

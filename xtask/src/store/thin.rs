@@ -1,21 +1,24 @@
 //! `store thin`: drops the raw samples of old results that newer ones have followed. What the samples said stays.
 
 use super::compact::ago;
+use super::in_scratch;
 use crate::context::Context;
 use crate::lock::Lock;
+use crate::outcome::absent;
 use crate::output::{self, Format, printable};
 use anyhow::{Context as _, Result};
 use proofmark::journal::compaction::{self, Found};
 use proofmark::journal::thinning::{self, Change, Thinned};
-use proofmark::journal::{line, written};
+use proofmark::journal::{self, line, written};
 use proofmark::record::Line;
 use proofmark::settings::parse_duration;
+use proofmark_lab::store::Store;
 use proofmark_lab::{figures, retention};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,19 +39,25 @@ pub(super) struct Args {
 impl Args {
     /// Goes file by file; whatever ends it, each file is either done or as it was.
     pub(super) fn run(self, context: &Context) -> Result<ExitCode> {
-        let _lock = Lock::take(context)?;
         let folder = &context.folders.records;
         let failed = || format!("failed to thin the record files in {}", folder.display());
+        if journal::files(folder).with_context(failed)?.is_empty() {
+            return Err(absent(format!("there are no record files in {}", folder.display())));
+        }
+        let _lock = Lock::take(context)?;
         let Found { old, kept } =
             compaction::find(folder, ago(self.older_than), true).with_context(failed)?;
-        let store = context.ingest()?;
-        let whole = store.kept_whole()?;
+        let store = if self.dry_run { None } else { Some(context.ingest()?) };
+        let whole = match &store {
+            Some(store) => store.kept_whole()?,
+            None => in_scratch(context, |scratch| kept_whole(context, scratch))??,
+        };
         let mut done = Vec::new();
         for file in old {
             let path = file.path.clone();
             let thinned = thinning::thin(&file, |text| change(text, &whole), self.dry_run)
                 .with_context(|| format!("failed to thin {}", path.display()))?;
-            if let Some(into) = &thinned.into {
+            if let (Some(store), Some(into)) = (&store, &thinned.into) {
                 store.rewritten(&path, &into.path, &thinned.ids)?;
                 compaction::remove(vec![file]).with_context(failed)?;
             }
@@ -56,13 +65,22 @@ impl Args {
                 done.push((path, thinned));
             }
         }
-        context.take_in(store)?.close()?;
+        if let Some(store) = store {
+            context.take_in(store)?.close()?;
+        }
         match self.format {
             Format::Json => output::print_json(&as_json(&done, &kept))?,
             Format::Table => output::print(&as_text(&done, &kept))?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The ids of what is not to be thinned, from a database that is made for this alone.
+fn kept_whole(context: &Context, scratch: &Path) -> Result<HashSet<String>> {
+    let db = scratch.join("results.duckdb");
+    Store::rebuild(&db, &context.folders)?;
+    Ok(Store::open_read_only(&db)?.kept_whole()?)
 }
 
 /// Another line for one whose result may lose its samples.

@@ -110,12 +110,10 @@ impl Machine {
         }
     }
 
-    /// On some machines WebGPU is that of a software adapter; a few results are simulated or claimed.
+    /// On some machines WebGPU is that of a software adapter. What is simulated or claimed is no result.
     fn device(&self, endpoint: &str) -> DeviceFacts {
         let (mark, kind) = match (endpoint, drawn(&[&self.key, endpoint, "mark"]) % 8) {
             ("webgpu-native" | "webgpu-chromium", 0..4) => (Mark::Software, "software adapter"),
-            ("openvino", 0) => (Mark::Simulated, "simulated device"),
-            ("rocm", 0) => (Mark::Claimed, "device that someone told of"),
             _ => (Mark::Real, "device"),
         };
         DeviceFacts::new(mark, format!("Fixture {kind} for {endpoint}"), "1.0")

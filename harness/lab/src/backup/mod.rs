@@ -21,7 +21,16 @@ const FORMAT: u32 = 1;
 /// The last entry of an archive.
 const MANIFEST: &str = "manifest.json";
 /// What holds only while something runs, or is made again from files that are elsewhere.
-const DERIVED: [&str; 5] = ["lock", "jobs", "services", "digests", "criterion"];
+const DERIVED: [&str; 8] = [
+    "lock",
+    "jobs",
+    "services",
+    "digests",
+    "criterion",
+    "gate/trees",
+    "gate/programs",
+    "gate/valgrind",
+];
 
 /// What an archive holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,11 +143,14 @@ fn gather(folder: &Path, before: &str, found: &mut BTreeMap<String, PathBuf>) ->
 
 /// Whether no backup holds this: it follows from the rest, or somebody is writing it under another name.
 fn is_derived(path: &str) -> bool {
-    let (top, name) = (path.split('/').next(), path.rsplit('/').next());
+    let name = path.rsplit('/').next();
     let is_passing = |name: &str| {
         name.contains(".duckdb") || name.ends_with(".tmp") || name.ends_with(".tmp.wal")
     };
-    top.is_some_and(|top| DERIVED.contains(&top)) || name.is_some_and(is_passing)
+    let is_in = |folder: &str| {
+        path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    DERIVED.iter().any(|folder| is_in(folder)) || name.is_some_and(is_passing)
 }
 
 /// How a state differs from a backup.

@@ -22,9 +22,16 @@ impl World {
             "jobs/j.json",
             "digests/d.json",
             "certificates/m/cpu/f32/b1.7.tmp",
+            "gate/trees/base/src/lib.rs",
+            "gate/programs/base-0",
         ] {
             world.put(derived, "derived");
         }
+        // A checkout may hold what no backup does.
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("lib.rs", world.state().join("gate/trees/base/src/link"))
+            .unwrap();
+        world.put("gate/results/g.json", "{}\n");
         world
     }
 
@@ -67,7 +74,12 @@ fn paths(manifest: &Manifest) -> Vec<&str> {
 fn all_that_cannot_be_made_again_comes_back() {
     let world = World::new();
     let manifest = world.write().unwrap();
-    let all = ["certificates/m/cpu/f32/b1.json", "records/a.jsonl", "references/r.bin"];
+    let all = [
+        "certificates/m/cpu/f32/b1.json",
+        "gate/results/g.json",
+        "records/a.jsonl",
+        "references/r.bin",
+    ];
     assert_eq!(paths(&manifest), all);
     assert_eq!(world.unpack().unwrap(), manifest);
     let unpacked = world.0.path().join("unpacked");

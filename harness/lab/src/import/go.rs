@@ -5,6 +5,9 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+/// Units of a metric of one's own that mean what they mean elsewhere.
+const KNOWN: [&str; 9] = ["ns", "us", "µs", "ms", "s", "B", "B/s", "MB/s", "1"];
+
 /// An event of `go test -json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -106,13 +109,17 @@ fn push(
             "B/op" => ("allocated", unit),
             "allocs/op" => ("allocations", unit),
             // Of a metric that the benchmark reports itself, Go writes the unit alone.
-            own if own.ends_with("/s") => (own, "1/s"),
+            own if own.ends_with("/s") && !own.ends_with("B/s") => (own, "1/s"),
             own => (own, own),
         };
+        // What is counted in a `C` of its own is no temperature: of such units times and sizes alone are known.
+        let is_known = [metric, raw_unit] != [unit; 2] || KNOWN.contains(&unit);
         let place = format!("line {number}, {unit}");
-        let taken = Taken { metric, statistic: "mean", raw, raw_unit: Some(raw_unit), place };
+        let taken =
+            Taken { metric, statistic: "mean", raw, raw_unit: is_known.then_some(raw_unit), place };
         if let Some(result) = found.take(&base, taken) {
             result.raw_unit = Some(unit.to_owned());
+            result.unit.get_or_insert_with(|| unit.to_owned());
         }
     }
     Ok(true)

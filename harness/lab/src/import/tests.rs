@@ -170,6 +170,10 @@ fn go_1_19_as_text_and_as_events() {
     check(&read, ["BenchmarkJoin/n=64-2", "allocated", "mean"], "B", 134.0, 0.0);
     check(&read, ["BenchmarkJoin/n=64-2", "allocations", "mean"], "1", 1.0, 0.0);
     check(&read, ["BenchmarkTokens-2", "tokens/s", "mean"], "1/s", 22_958_159.0, 0.0);
+    let own = "BenchmarkA-8 100 200 ns/op 3.5 GB/s 512 MiB/s 4096 B/s 12 C\n";
+    let own = read_as(Some(Tool::Go), own.into()).unwrap();
+    let unit = |metric: &str| result(&own, "BenchmarkA-8", metric, "mean").unit.clone().unwrap();
+    assert_eq!(["GB/s", "MiB/s", "B/s", "C"].map(unit), ["GB/s", "MiB/s", "B/s", "C"]);
     let join = result(&read, "BenchmarkJoin/n=8-2", "time", "mean");
     assert_eq!(
         (join.runs, &*join.place, &*join.details["pkg"]),

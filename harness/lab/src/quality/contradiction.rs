@@ -64,7 +64,7 @@ pub(super) fn contradictions(facts: &Facts) -> Vec<Contradiction> {
     }
     let mut found: Vec<Contradiction> = Vec::new();
     for runs in by_code.values() {
-        found.extend(passed_and_failed(runs));
+        found.extend(by_device(runs).iter().filter_map(|runs| passed_and_failed(runs)));
         found.extend(far_apart(runs));
     }
     found.extend(facts.probes.iter().filter_map(|probe| absent_and_ran(probe, &facts.runs)));
@@ -77,6 +77,17 @@ pub(super) fn contradictions(facts: &Facts) -> Vec<Contradiction> {
     }));
     found.sort_by(|a, b| (a.what, &a.of).cmp(&(b.what, &b.of)));
     found
+}
+
+/// The runs apart by device and kind. One that ended before a device was open speaks of all.
+fn by_device<'r>(runs: &[&'r Run]) -> Vec<Vec<&'r Run>> {
+    let (opened, unopened): (Vec<&Run>, Vec<&Run>) =
+        runs.iter().copied().partition(|run| run.kind.mark.is_some());
+    let mut of: BTreeMap<(&str, Kind), Vec<&Run>> = BTreeMap::new();
+    for run in opened {
+        of.entry((&run.device, run.kind)).or_default().push(run);
+    }
+    of.into_values().map(|runs| [runs, unopened.clone()].concat()).collect()
 }
 
 fn passed_and_failed(runs: &[&Run]) -> Option<Contradiction> {
@@ -203,6 +214,8 @@ mod tests {
         assert_eq!(found[0].records, ["m/cpu/f32/b1-3", "m/cpu/f32/b1-2"]);
         let fixed = Run { fingerprint: "g".into(), ..run(CASE, 3) };
         assert_eq!(judged(vec![failed.clone(), fixed]).contradictions, []);
+        let elsewhere = Run { device: "iron".into(), ..failed.clone() };
+        assert_eq!(judged(vec![elsewhere, run(CASE, 1)]).contradictions, [], "another device");
         let skipped = Run { outcome: Outcome::Skipped, ..failed };
         assert_eq!(judged(vec![skipped, run(CASE, 1)]).contradictions, []);
     }
@@ -215,6 +228,7 @@ mod tests {
             absence: Some("away".into()),
             at: "2026-01-05T00:00:00Z".parse().unwrap(),
             record: "p".into(),
+            fixture: false,
         };
         let with = |runs: Vec<Run>| {
             let migrated = vec![("old.json".to_owned(), "mean is above max".to_owned())];

@@ -7,6 +7,7 @@ use super::time;
 use crate::basis::{Basis, Kind};
 use crate::compat::{self, Change, Fact, State, Told};
 use jiff::Timestamp;
+use proofmark::fingerprint::digest;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,10 +135,14 @@ fn matrix(report: &Compat) -> Vec<Vec<Cell>> {
     cells
 }
 
-/// The name of a model's page. Ids may hold more than the name of a file should.
+/// The name of a model's page, which no other model has. Ids may hold more than the name of a file should.
 fn page_name(model: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    format!("model-{}", model.chars().map(safe).collect::<String>())
+    let name: String = model.chars().map(safe).collect();
+    if name == model {
+        return format!("model-{name}");
+    }
+    format!("model-{name}-{}", &digest(model)[..8])
 }
 
 fn of_model(report: &Compat, model: &str) -> Page {

@@ -9,7 +9,7 @@ use crate::compat::{Fact, Presence};
 use duckdb::Row;
 use jiff::Timestamp;
 use proofmark::record::Outcome;
-use proofmark::{CaseId, Mark};
+use proofmark::{CaseId, Endpoint, Mark};
 
 /// The latest run of each case on each machine, mark by mark; a run that opened no device stands for all marks of its
 /// case, and one that was skipped only where none ran. What was made up hides nothing.
@@ -54,14 +54,26 @@ GROUP BY model, endpoint, latest_migrated.source_file, mark ORDER BY ALL";
 const IMPORTED: &str = "
 SELECT benchmark, source, tool, count(*), file_id, epoch_us(min(imported_at))
 FROM imported_results JOIN (SELECT id AS file_id, imported_at, source FROM imported_files) USING (file_id)
-WHERE regexp_full_match(benchmark, '[^/]+(/[^/]+){3}') AND imported_at <= CAST($1 AS TIMESTAMP)
+WHERE {IS_CASE} AND imported_at <= CAST($1 AS TIMESTAMP)
 GROUP BY benchmark, source, tool, file_id ORDER BY ALL";
 
 const PROBES: &str = "
-SELECT endpoint, machine, reason, epoch_us(recorded_at), id FROM probes
+SELECT endpoint, machine, reason, epoch_us(recorded_at), id, suite FROM probes
 WHERE recorded_at <= CAST($1 AS TIMESTAMP)
-QUALIFY row_number() OVER (PARTITION BY endpoint, machine ORDER BY recorded_at DESC, id DESC) = 1
+QUALIFY row_number() OVER (PARTITION BY endpoint, machine, suite = 'fixture' ORDER BY recorded_at DESC, id DESC) = 1
 ORDER BY endpoint, machine";
+
+/// A query with the condition that an imported benchmark has the name of a case: four parts, the second being an endpoint
+/// that this version knows or that was probed or run on. Names of four parts are common elsewhere.
+pub(super) fn of_cases(sql: &str) -> String {
+    let known: Vec<String> = Endpoint::KNOWN.iter().map(|known| format!("('{known}')")).collect();
+    let is_case = format!(
+        "regexp_full_match(benchmark, '[^/]+(/[^/]+){{3}}') AND split_part(benchmark, '/', 2) IN ( \
+         SELECT endpoint FROM results UNION SELECT endpoint FROM probes UNION VALUES {})",
+        known.join(", ")
+    );
+    sql.replace("{IS_CASE}", &is_case)
+}
 
 impl Store {
     /// What was known of models on endpoints until a time.
@@ -76,7 +88,7 @@ impl Store {
             let mut facts = self.rows(RUNS, until, run)?;
             facts.extend(self.rows(&PREDICTIONS.replace("{PLACE}", PLACE), until, prediction)?);
             facts.extend(self.rows(MIGRATED, until, migrated)?);
-            facts.extend(self.rows(IMPORTED, until, imported)?.into_iter().flatten());
+            facts.extend(self.rows(&of_cases(IMPORTED), until, imported)?.into_iter().flatten());
             Ok((facts, self.presences(until)?))
         };
         read().map_err(self.reading())
@@ -182,5 +194,6 @@ fn presence(row: &Row<'_>) -> duckdb::Result<Presence> {
         absence: row.get(2)?,
         at: time(row, 3)?,
         record: row.get(4)?,
+        fixture: is_fixture(&row.get::<_, String>(5)?),
     })
 }

@@ -2,6 +2,7 @@
 //! those of the same code before it; the newest predictions; and latencies that were migrated or imported and say of what
 //! model on which endpoint they are.
 
+use super::compat::of_cases;
 use super::past::FELL_BACK;
 use super::runs::{doubles, mark, time};
 use super::{Store, StoreError};
@@ -29,7 +30,7 @@ QUALIFY row_number() OVER (
 const MIGRATED: &str = "
 SELECT latest_migrated.source_file || '#' || json_path, model, endpoint, coalesce(precision, '?'),
     CASE WHEN batch_size IS NULL THEN '?' ELSE 'b' || batch_size END, latest_migrated.source_file,
-    coalesce(epoch_us(TRY_CAST(measured_at AS TIMESTAMP)), epoch_us(read_at)), mark, coalesce(statistic, '?'), value, batch_size
+    coalesce(epoch_us(TRY_CAST(measured_at AS TIMESTAMP)), epoch_us(read_at)), mark, coalesce(statistic, '?'), value
 FROM latest_migrated JOIN migrated_files USING (sha256, rules)
 WHERE metric = 'latency' AND unit = 'ns' AND model IS NOT NULL AND endpoint IS NOT NULL
     AND (statistic IS NULL OR statistic IN ('mean', 'median'))";
@@ -39,7 +40,7 @@ const IMPORTED: &str = "
 SELECT file_id || '#' || place, benchmark, source, imported_results.tool, coalesce(epoch_us(measured_at), epoch_us(imported_at)), statistic, value,
     samples
 FROM imported_results JOIN imported_files ON imported_files.id = file_id
-WHERE metric = 'time' AND unit = 'ns' AND statistic IN ('mean', 'median') AND regexp_full_match(benchmark, '[^/]+(/[^/]+){3}')
+WHERE metric = 'time' AND unit = 'ns' AND statistic IN ('mean', 'median') AND {IS_CASE}
 QUALIFY row_number() OVER (PARTITION BY file_id, benchmark ORDER BY statistic = 'median' DESC, position) = 1";
 
 impl Store {
@@ -52,7 +53,7 @@ impl Store {
             let mut all = self.made(&results(), result)?;
             all.extend(self.made(&PREDICTIONS.replace("{PLACE}", PLACE), prediction)?);
             all.extend(self.made(MIGRATED, migrated)?);
-            all.extend(self.made(IMPORTED, imported)?.into_iter().flatten());
+            all.extend(self.made(&of_cases(IMPORTED), imported)?.into_iter().flatten());
             Ok(all)
         };
         read().map_err(self.reading())
@@ -166,7 +167,8 @@ fn migrated(row: &Row<'_>) -> duckdb::Result<Measurement> {
         class: format!("file {file}"),
         statistic: row.get(8)?,
         latency_ns: row.get(9)?,
-        items_per_run: row.get(10)?,
+        // Whether a legacy latency is that of a batch or of one of it, nobody knows.
+        items_per_run: None,
         ..plain(row.get(0)?, parts, mark, time(row, 6)?)
     })
 }

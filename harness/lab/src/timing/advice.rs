@@ -112,10 +112,18 @@ fn endpoints(rankings: &[Ranking], rows: &HashMap<(&str, Kind), &Row>) -> Vec<Ad
         if 2 * wins.len() <= rankings.len() {
             continue;
         }
-        let times: Vec<f64> =
-            wins.iter().map(|r| r.entries[1].latency_ns / r.entries[0].latency_ns).collect();
-        let least = times.iter().copied().fold(f64::INFINITY, f64::min);
-        let cited = wins.iter().flat_map(|r| &r.entries[..2]);
+        // On the slowest machine of the class that it ran on, against the next on its quickest.
+        let slowest = |ranking: &Ranking| {
+            let own = ranking.entries.iter().filter(|entry| entry.name == name);
+            own.map(|entry| entry.latency_ns).fold(0.0, f64::max)
+        };
+        let times = wins.iter().filter_map(|r| Some(r.next_to(name)?.latency_ns / slowest(r)));
+        let least = times.fold(f64::INFINITY, f64::min);
+        // What was not won speaks against it, and counts for how sure that is.
+        let cited = rankings.iter().flat_map(|ranking| {
+            let own = ranking.entries.iter().filter(|entry| entry.name == name);
+            own.chain(ranking.next_to(name))
+        });
         let cited: Vec<&Row> =
             cited.filter_map(|entry| rows.get(&(&*entry.record, kind)).copied()).collect();
         let says = format!(
@@ -133,8 +141,9 @@ fn endpoints(rankings: &[Ranking], rows: &HashMap<(&str, Kind), &Row>) -> Vec<Ad
 
 /// Whether the first place is one entry's alone.
 fn is_won(ranking: &Ranking) -> bool {
-    let [first, second, ..] = ranking.entries.as_slice() else { return false };
-    !first.too_close && first.latency_ns > 0.0 && second.place > 1
+    let Some(first) = ranking.entries.first() else { return false };
+    let next = ranking.next_to(&first.name);
+    !first.too_close && first.latency_ns > 0.0 && next.is_some_and(|next| next.place > 1)
 }
 
 /// The batch from which on a larger one brings no throughput that can be told from noise.

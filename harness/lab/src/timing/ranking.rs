@@ -10,7 +10,7 @@ use super::Row;
 use crate::basis::Kind;
 use proofmark::Mark;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is ranked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -96,7 +96,9 @@ pub fn rankings(rows: &[Row]) -> Vec<Ranking> {
         let models = key(Among::Models, format!("{} on {place}", row.family));
         groups.entry(models).or_default().push((row.model.clone(), row));
     }
-    let several = groups.into_iter().filter(|(_, members)| members.len() > 1);
+    let several = groups
+        .into_iter()
+        .filter(|(_, members)| members.iter().any(|(name, _)| *name != members[0].0));
     several
         .map(|((among, of, kind, class, precision, shape), members)| Ranking {
             among,
@@ -127,15 +129,32 @@ fn entries(members: Vec<(String, &Row)>) -> Vec<Entry> {
         })
         .collect();
     entries.sort_by(|a, b| a.latency_ns.total_cmp(&b.latency_ns).then_with(|| a.name.cmp(&b.name)));
-    let intervals: Vec<[f64; 2]> = entries.iter().map(|entry| entry.interval).collect();
+    // One name on several machines of the class is one that takes part: its interval holds those of all.
+    let mut intervals: BTreeMap<String, [f64; 2]> = BTreeMap::new();
+    for Entry { name, interval: [low, high], .. } in &entries {
+        let all = intervals.entry(name.clone()).or_insert([*low, *high]);
+        *all = [all[0].min(*low), all[1].max(*high)];
+    }
     let meet = |a: [f64; 2], b: [f64; 2]| a[0] <= b[1] && b[0] <= a[1];
-    for (index, entry) in entries.iter_mut().enumerate() {
-        let own = entry.interval;
-        entry.place = 1 + intervals.iter().filter(|other| other[1] < own[0]).count();
-        let others = intervals.iter().enumerate().filter(|(other, _)| *other != index);
-        entry.too_close = others.into_iter().any(|(_, other)| meet(*other, own));
+    for entry in &mut entries {
+        let own = intervals[&entry.name];
+        entry.place = 1 + intervals.values().filter(|other| other[1] < own[0]).count();
+        entry.too_close =
+            intervals.iter().any(|(name, other)| *name != entry.name && meet(*other, own));
     }
     entries
+}
+
+impl Ranking {
+    /// How many take part.
+    fn names(&self) -> usize {
+        self.entries.iter().map(|entry| &entry.name).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The quickest of another name than this one.
+    pub(super) fn next_to(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name != name)
+    }
 }
 
 /// Tells each row its places.
@@ -146,7 +165,7 @@ pub(super) fn add_places(rows: &mut [Row], rankings: &[Ranking]) {
             let place = Place {
                 among: ranking.among,
                 place: entry.place,
-                of: ranking.entries.len(),
+                of: ranking.names(),
                 too_close: entry.too_close,
             };
             places.entry((&entry.record, ranking.kind)).or_default().push(place);
@@ -185,6 +204,30 @@ mod tests {
                 ("rocm (wood)", 1, true),
                 ("mps (wood)", 3, false),
                 ("cpu (wood)", 4, false)
+            ]
+        );
+    }
+
+    #[test]
+    fn one_endpoint_on_two_machines_of_a_class_takes_part_once() {
+        let machine = |machine: &str, measured: Measurement| Measurement {
+            machine: machine.into(),
+            record: format!("{}-{machine}", measured.record),
+            ..measured
+        };
+        let [quick, slow] = [machine("a", on("cpu", 100.0)), machine("b", on("cpu", 400.0))];
+        assert_eq!(ranked(&[quick.clone(), slow.clone()]), [], "nothing to rank it among");
+        let found =
+            ranked(&[quick, slow, machine("a", on("mps", 300.0)), machine("a", on("cuda", 900.0))]);
+        let told: Vec<_> =
+            found[0].entries.iter().map(|e| (e.name.as_str(), e.place, e.too_close)).collect();
+        assert_eq!(
+            told,
+            [
+                ("cpu (wood)", 1, true),
+                ("mps (wood)", 1, true),
+                ("cpu (wood)", 1, true),
+                ("cuda (wood)", 3, false)
             ]
         );
     }
