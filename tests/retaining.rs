@@ -2,6 +2,8 @@
 
 use crate::desk::{Desk, timed};
 use crate::kills::Aim;
+use crate::support::measured;
+use proofmark::record::Line;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
@@ -94,7 +96,6 @@ fn compressed_files_are_thinned_and_a_file_that_a_kill_left_beside_its_successor
     let compacted = desk.json(&["store", "compact"], 0);
     let [one] = &compacted["compacted"].as_array().unwrap()[..] else { panic!("{compacted}") };
     assert!(one["into_bytes"].as_u64().unwrap() < one["bytes"].as_u64().unwrap() / 3, "{one}");
-    age(&desk);
     let old = one["into"].as_str().unwrap();
     let bytes = fs::read(old).unwrap();
     desk.said(&["store", "thin", "--older-than", "30d"], 0);
@@ -107,6 +108,36 @@ fn compressed_files_are_thinned_and_a_file_that_a_kill_left_beside_its_successor
     assert!(!fs::exists(old).unwrap());
     assert_eq!(desk.recorded().len(), 200);
     assert_eq!((dropped(&desk), said(&desk)), (100, facts));
+    assert!(desk.check_equal().is_empty());
+}
+
+#[test]
+fn what_is_not_understood_keeps_its_samples() {
+    let desk = Desk::new();
+    let lines = ["2023-01-01", "2023-01-02", "2023-01-03"].map(|day| {
+        let record = measured("m/abacus/f64/b1", &format!("{day}T00:00:00Z"), 100.0);
+        let mut line = serde_json::to_value(Line::Result(record)).unwrap();
+        // Lines of that format have no checksum.
+        line["format"] = json!(2);
+        if day.ends_with("02") {
+            line["metrics"]["energy_j"] = json!(4.5);
+        }
+        format!("{line}\n")
+    });
+    let folder = desk.state().join("records");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("made.jsonl"), lines.concat()).unwrap();
+    age(&desk);
+    let certificate = desk.state().join("certificates/m/abacus/f64/b1.json");
+    fs::create_dir_all(certificate.parent().unwrap()).unwrap();
+    fs::write(&certificate, "{}").unwrap();
+    let files = desk.files();
+    let said = desk.said(&["store", "thin", "--older-than", "30d"], 2);
+    assert!(said.contains("b1.json") && said.contains("nothing was dropped"), "{said}");
+    assert_eq!(desk.files(), files);
+    fs::remove_file(certificate).unwrap();
+    let done = desk.json(&["store", "thin", "--older-than", "30d"], 0);
+    assert_eq!(done["thinned"][0]["results"], 1, "the newest and the one with more stay: {done}");
     assert!(desk.check_equal().is_empty());
 }
 

@@ -16,6 +16,7 @@ use proofmark_lab::certify::certificate::{Certificate, Revocation, Standing};
 use proofmark_lab::certify::records::Kind;
 use proofmark_lab::certify::{Assessment, judge};
 use proofmark_lab::report::certify::Told;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What is known of a workspace: its cases, and what was measured.
@@ -87,7 +88,8 @@ fn build(args: &Args, context: &Context) -> Result<Vec<Suite>> {
     Ok(suites)
 }
 
-/// All results in the record files of a folder.
+/// All results in the record files of a folder, each once: what was put together or thinned may be there twice after a
+/// kill, and of two the one with its samples says more.
 fn read(folder: &Path) -> Result<Vec<Record>> {
     let failed = || format!("failed to read the records in {}", folder.display());
     let mut records = Vec::new();
@@ -99,6 +101,9 @@ fn read(folder: &Path) -> Result<Vec<Record>> {
             Line::Probe(_) => None,
         }));
     }
+    records.sort_by_key(|record: &Record| record.samples.summary.is_some());
+    let mut seen = HashSet::new();
+    records.retain(|record| seen.insert(record.id.clone()));
     Ok(records)
 }
 

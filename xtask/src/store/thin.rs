@@ -6,11 +6,11 @@ use crate::context::Context;
 use crate::lock::Lock;
 use crate::outcome::absent;
 use crate::output::{self, Format, printable};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use proofmark::journal::compaction::{self, Found};
 use proofmark::journal::thinning::{self, Change, Thinned};
 use proofmark::journal::{self, line, written};
-use proofmark::record::Line;
+use proofmark::record::{FORMAT, Line};
 use proofmark::settings::parse_duration;
 use proofmark_lab::store::Store;
 use proofmark_lab::{figures, retention};
@@ -49,16 +49,24 @@ impl Args {
             compaction::find(folder, ago(self.older_than), true).with_context(failed)?;
         let store = if self.dry_run { None } else { Some(context.ingest()?) };
         let whole = match &store {
-            Some(store) => store.kept_whole()?,
+            Some(store) => {
+                certificates_are_read(store, context)?;
+                store.kept_whole()?
+            }
             None => in_scratch(context, |scratch| kept_whole(context, scratch))??,
         };
         let mut done = Vec::new();
         for file in old {
             let path = file.path.clone();
-            let thinned = thinning::thin(&file, |text| change(text, &whole), self.dry_run)
+            // Killed after this, the database reads anew whichever file is there.
+            let before = store.as_ref().map(|store| {
+                |into: &Path, ids: &[String]| {
+                    store.rewritten(&path, into, ids).map_err(io::Error::other)
+                }
+            });
+            let thinned = thinning::thin(&file, |text| change(text, &whole), before)
                 .with_context(|| format!("failed to thin {}", path.display()))?;
-            if let (Some(store), Some(into)) = (&store, &thinned.into) {
-                store.rewritten(&path, &into.path, &thinned.ids)?;
+            if thinned.into.is_some() {
                 compaction::remove(vec![file]).with_context(failed)?;
             }
             if !thinned.ids.is_empty() {
@@ -83,14 +91,47 @@ fn kept_whole(context: &Context, scratch: &Path) -> Result<HashSet<String>> {
     Ok(Store::open_read_only(&db)?.kept_whole()?)
 }
 
+/// Evidence of a certificate that cannot be read could not be kept.
+fn certificates_are_read(store: &Store, context: &Context) -> Result<()> {
+    let folder = &context.folders.certificates;
+    match store.ingest_certificates(folder)?.1.first() {
+        None => Ok(()),
+        Some(fault) => bail!(
+            "{} {}; what it rests on is not known, so nothing was dropped: renew or remove it",
+            fault.path.display(),
+            fault.detail
+        ),
+    }
+}
+
 /// Another line for one whose result may lose its samples.
 fn change(text: &[u8], whole: &HashSet<String>) -> io::Result<Option<Change>> {
     let Line::Result(record) = line(text).map_err(io::Error::other)? else { return Ok(None) };
     if whole.contains(&record.id) {
         return Ok(None);
     }
-    let Some(thinned) = retention::thin(&record) else { return Ok(None) };
-    Ok(Some((record.id, written(&Line::Result(thinned))?)))
+    let Some(mut thinned) = retention::thin(&record) else { return Ok(None) };
+    // A version that knows more than this one may have written more.
+    let id = record.id.clone();
+    if !holds(&serde_json::to_value(Line::Result(record))?, &serde_json::from_slice(text)?) {
+        return Ok(None);
+    }
+    thinned.format = FORMAT;
+    Ok(Some((id, written(&Line::Result(thinned))?)))
+}
+
+/// Whether a line of ours has all that another says, but for its checksum.
+fn holds(ours: &Value, other: &Value) -> bool {
+    match (ours, other) {
+        (Value::Object(ours), Value::Object(other)) => other
+            .iter()
+            .filter(|(name, _)| *name != "crc32")
+            .all(|(name, value)| ours.get(name).is_some_and(|ours| holds(ours, value))),
+        (Value::Array(ours), Value::Array(other)) => {
+            ours.len() == other.len() && ours.iter().zip(other).all(|(a, b)| holds(a, b))
+        }
+        _ => ours == other,
+    }
 }
 
 fn as_json(done: &[(PathBuf, Thinned)], kept: &[(PathBuf, String)]) -> Value {

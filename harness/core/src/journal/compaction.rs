@@ -22,14 +22,13 @@ const ASIDE: &str = ".compact.tmp";
 /// Digits of the digest over its text that a compressed file has in its name.
 const NAMED: usize = 12;
 
-/// A record file that may be put away. Its lock is held: nobody writes it.
+/// A record file that may be put away: its writer has ended, and nobody writes on in the file of another.
 #[derive(Debug)]
 pub struct Old {
     /// Where it is.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    _lock: File,
 }
 
 /// What was found in a folder.
@@ -79,8 +78,9 @@ pub fn find(folder: &Path, until: Timestamp, compressed: bool) -> io::Result<Fou
 fn judge(path: &Path, until: Timestamp) -> io::Result<Result<Old, String>> {
     let lock = File::open(path)?;
     let about = lock.metadata()?;
-    // A writer locks its file right after it has made it.
-    if Timestamp::try_from(about.modified()?).is_ok_and(|changed| changed > until) {
+    let is_newer = Timestamp::try_from(about.modified()?).is_ok_and(|changed| changed > until);
+    // A writer locks its file right after it has made it. A compressed one is written once, by us.
+    if is_newer && !is_compressed(path) {
         return Ok(Err("was written to since".into()));
     }
     if lock.try_lock().is_err() {
@@ -113,7 +113,7 @@ fn judge(path: &Path, until: Timestamp) -> io::Result<Result<Old, String>> {
     if blocks.next_offset() != about.len() {
         return Ok(Err("ends within a line, whose writer was killed".into()));
     }
-    Ok(Ok(Old { path: path.to_owned(), bytes: about.len(), _lock: lock }))
+    Ok(Ok(Old { path: path.to_owned(), bytes: about.len() }))
 }
 
 /// The files that become one: neighbours, until there is enough text.
@@ -137,15 +137,16 @@ pub fn groups(old: Vec<Old>) -> Vec<Vec<Old>> {
 /// A file cannot be read or written, or what is read back is not what was written; then there is no new file.
 pub fn compact(files: &[Old]) -> io::Result<Compacted> {
     let Some(first) = files.first() else { return Err(io::Error::other("there are no files")) };
-    named_by_text(&first.path, |aside| write(files, aside).map(Some))
-        .map(|made| made.unwrap_or_else(|| unreachable!("the text of files is always written")))
+    let made = named_by_text(&first.path, |aside| write(files, aside).map(Some), |_| Ok(()))?;
+    Ok(made.unwrap_or_else(|| unreachable!("the text of files is always written")))
 }
 
 /// Makes a compressed file beside `path`: `write` writes it aside and gives the digest over its text, or nothing where
-/// there shall be no file. What was written is read back before it gets its name.
+/// there shall be no file. What was written is read back, and `before` is done, before it gets its name.
 pub(super) fn named_by_text(
     path: &Path,
     write: impl FnOnce(&Path) -> io::Result<Option<String>>,
+    before: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<Option<Compacted>> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let aside = folder.join(ASIDE);
@@ -158,6 +159,7 @@ pub(super) fn named_by_text(
             ));
         }
         let path = folder.join(format!("{}-{}.jsonl.zst", stem(path), &digest[..NAMED]));
+        before(&path)?;
         fs::rename(&aside, &path)?;
         File::open(folder)?.sync_all()?;
         Ok(Some(Compacted { bytes: fs::metadata(&path)?.len(), path }))

@@ -7,6 +7,7 @@ use super::compaction::{Compacted, LEVEL, Old, named_by_text};
 use super::{Blocks, line};
 use crate::fingerprint::hex;
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,7 +27,8 @@ pub struct Thinned {
 }
 
 /// Writes a file anew, compressed, with those lines changed for which `change` has another line. The old one stays:
-/// `compaction::remove` removes it. A dry run writes nothing and tells what it would come to.
+/// `compaction::remove` removes it. `before` is told the new file and the records that it changes, before it is there:
+/// what is known of them otherwise must go. Without it nothing is written, and it is told what it would come to.
 ///
 /// # Errors
 /// A file cannot be read or written; a changed line is not sound; what is read back is not what was written. Then there
@@ -34,22 +36,26 @@ pub struct Thinned {
 pub fn thin(
     file: &Old,
     mut change: impl FnMut(&[u8]) -> io::Result<Option<Change>>,
-    dry: bool,
+    before: Option<impl FnOnce(&Path, &[String]) -> io::Result<()>>,
 ) -> io::Result<Thinned> {
     let mut thinned = Thinned { bytes: [file.bytes, 0], ..Thinned::default() };
-    if dry {
+    let Some(before) = before else {
         let mut counted = Counted::default();
         thinned.ids = rewrite(&file.path, &mut counted, &mut change)?.1;
         thinned.bytes[1] = counted.bytes;
         return Ok(thinned);
-    }
-    thinned.into = named_by_text(&file.path, |aside: &Path| {
+    };
+    let ids = RefCell::new(Vec::new());
+    let write = |aside: &Path| {
         let mut to = File::create(aside)?;
-        let digest;
-        (digest, thinned.ids) = rewrite(&file.path, &mut to, &mut change)?;
+        let (digest, changed) = rewrite(&file.path, &mut to, &mut change)?;
         to.sync_all()?;
-        Ok((!thinned.ids.is_empty()).then_some(digest))
-    })?;
+        let is_other = !changed.is_empty();
+        ids.replace(changed);
+        Ok(is_other.then_some(digest))
+    };
+    thinned.into = named_by_text(&file.path, write, |into| before(into, &ids.borrow()))?;
+    thinned.ids = ids.into_inner();
     thinned.bytes[1] = thinned.into.as_ref().map_or(file.bytes, |into| into.bytes);
     Ok(thinned)
 }

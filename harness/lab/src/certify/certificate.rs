@@ -218,8 +218,12 @@ impl Certificate {
             let first = why.lines().next().unwrap_or(why);
             return Some(format!("a later run {}: {first}", failed.outcome.name()));
         }
-        let medians: Vec<f64> =
-            later.iter().filter_map(|record| median(&record.samples.latency_ns)).collect();
+        let of = |record: &&Record| {
+            let samples = &record.samples;
+            let dropped = samples.summary.map(|summary| summary.latency_ns_median);
+            dropped.or_else(|| median(&samples.latency_ns))
+        };
+        let medians: Vec<f64> = later.iter().filter_map(of).collect();
         let moved = median(&medians)? * 1e-9 / self.estimate.median_s - 1.0;
         let allowed = MOVED.max(3.0 * self.estimate.half_width.unwrap_or(0.0));
         let speaks = medians.len() >= LATER && moved.abs() > allowed;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 impl Store {
     /// The ids of results that are not to be thinned: of each case on each machine the newest that was timed, by mark,
-    /// suite, and whether ops ran elsewhere; the newest that tells how the case stands; and the evidence of certificates.
+    /// suite, adapter, outcome, and whether ops ran elsewhere; the newest that tells how the case stands; and the evidence of certificates.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -19,7 +19,7 @@ impl Store {
 fn kept_whole(connection: &Connection) -> duckdb::Result<HashSet<String>> {
     let sql = format!(
         "SELECT arg_max(id, row(recorded_at, id)) FROM results WHERE latency_ns_median IS NOT NULL \
-         GROUP BY case_id, machine, mark, suite, {FELL_BACK} \
+         GROUP BY case_id, machine, mark, suite, adapter, outcome, {FELL_BACK} \
          UNION SELECT id FROM latest UNION SELECT unnest(records) FROM certifications"
     );
     connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
@@ -35,12 +35,13 @@ mod tests {
     fn the_newest_of_each_kind_stay_whole() {
         let mut world = World::new();
         let mut ids = Vec::new();
-        for kind in 0..5 {
-            let latency: &[f64] = if kind == 4 { &[] } else { &[1.0, 2.0, 4.0] };
+        for kind in 0..6 {
+            let latency: &[f64] = if kind == 5 { &[] } else { &[1.0, 2.0, 4.0] };
             let mut record = world.record(CASE, latency);
             match kind {
                 2 => record.suite = "another".into(),
                 3 => mix(&mut record),
+                4 => record.device.as_mut().unwrap().adapter = "another".into(),
                 _ => {}
             }
             ids.push(record.id.clone());
@@ -49,7 +50,7 @@ mod tests {
         world.ingest();
         let kept = world.open().kept_whole().unwrap();
         // The last one passed without being timed; it is no evidence of anything.
-        let expected = ids[1..4].iter().cloned().collect();
+        let expected = ids[1..5].iter().cloned().collect();
         assert_eq!(kept, expected);
     }
 
