@@ -323,6 +323,8 @@ mod tests {
         }
         check(&certificate, 1010, &slower(2), "Holds");
         check(&certificate, 1010, &slower(3), "3 later runs are 50.");
+        let thinned: Vec<Record> = slow(3).iter().filter_map(crate::retention::thin).collect();
+        check(&certificate, 1010, &[&all[..], &thinned].concat(), "3 later runs are 50.");
         let revoked = Revocation { at: hour(1), reason: "so".into() };
         let certificate = Certificate { revoked: Some(revoked), ..certificate };
         check(&certificate, 1001, &all, "Revoked(\"so\")");

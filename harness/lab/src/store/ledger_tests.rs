@@ -4,8 +4,10 @@ use super::tests::{CASE, World};
 use super::{Ingested, Store, schema};
 use duckdb::Connection;
 use fastrand::Rng;
-use proofmark::journal::compaction;
-use proofmark::record::{Fallback, Metrics, Outcome, Purpose, Record, Samples, Series, Telemetry};
+use proofmark::journal::{compaction, written};
+use proofmark::record::{
+    Fallback, Line, Metrics, Outcome, Purpose, Record, Samples, Series, Telemetry,
+};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -177,6 +179,42 @@ fn a_database_of_schema_7_keeps_its_rows_and_gets_its_latest() {
     check_sound(&world);
     assert_eq!(world.rows("SELECT count(*) AS n FROM results")[0]["n"], 100);
     assert_eq!(world.ingest(), Ingested::default());
+}
+
+#[test]
+fn so_many_results_that_they_are_sorted_in_pieces_are_what_was_written() {
+    let mut rng = Rng::with_seed(4);
+    let mut world = World::new();
+    fs::create_dir_all(world.records()).unwrap();
+    // Enough bytes for the way of many, enough rows for several vectors, and a second reading beside what is stored.
+    for file in ["a", "b"] {
+        let mut text = String::new();
+        let mut records = Vec::new();
+        for number in 0..2500_u32 {
+            let mut record = any(&mut world, &mut rng);
+            record.id = format!("{file}-{number:04}");
+            if record.mark.is_some() {
+                let latency_ns = vec![f64::from(number); 1 + number as usize % 3];
+                let runs = vec![u64::from(number); latency_ns.len()];
+                record.samples = Samples::new(latency_ns, runs);
+            }
+            text += &written(&Line::Result(record.clone())).unwrap();
+            records.push(record);
+        }
+        assert!(text.len() > 1 << 20, "{}", text.len());
+        fs::write(world.records().join(format!("{file}.jsonl")), text).unwrap();
+        assert_eq!(world.ingest().results, 2500);
+        check_sound(&world);
+        let sql = format!(
+            "SELECT id, samples, iterations FROM results WHERE run = '{}' AND starts_with(id, '{file}') ORDER BY id",
+            records[0].run
+        );
+        let stored: Vec<Value> = records
+            .iter()
+            .map(|r| json!({ "id": r.id, "samples": r.samples.latency_ns, "iterations": r.samples.iterations }))
+            .collect();
+        assert_eq!(world.rows(&sql), json!(stored));
+    }
 }
 
 #[test]
