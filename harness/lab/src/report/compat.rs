@@ -198,6 +198,13 @@ mod tests {
     use proofmark::Mark;
     use proofmark::record::Outcome;
 
+    #[test]
+    fn no_two_models_have_one_page() {
+        assert_eq!(page_name("bert-tiny"), "model-bert-tiny");
+        assert_ne!(page_name("acme/opt"), page_name("acme_opt"));
+        assert_ne!(page_name("acme/opt"), page_name("acme:opt"));
+    }
+
     fn fact(endpoint: &str, mark: Mark, outcome: Option<Outcome>) -> Fact {
         Fact {
             model: "m<1>".into(),

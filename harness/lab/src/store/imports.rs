@@ -188,6 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_four_parts_is_a_case_only_on_an_endpoint() {
+        let world = World(tempfile::tempdir().unwrap());
+        let names = ["BenchmarkSort/ints/n/1000", "m/cpu/f32/b1"].map(|name| {
+            let one = Measured { benchmark: name.into(), ..source("1").results.swap_remove(0) };
+            Imported { id: name.into(), results: vec![one], ..source("1") }
+        });
+        kept::append(&world.path("imports"), &names).unwrap();
+        assert_eq!(world.ingest().0, 2);
+        let store = world.open();
+        let (facts, _) = store.compatibility("2027-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        let known: Vec<_> = facts.iter().map(|fact| fact.case.as_str()).collect();
+        assert_eq!(known, ["m/cpu/f32/b1"]);
+        let timed = store.measurements().unwrap();
+        let known: Vec<_> = timed.iter().map(|one| one.parts[1].as_str()).collect();
+        assert_eq!(known, ["cpu"]);
+    }
+
+    #[test]
     fn what_claims_more_than_it_can_show_gets_in_by_no_way() {
         let world = World(tempfile::tempdir().unwrap());
         let real = Imported { mark: Mark::Real, ..source("1") };
